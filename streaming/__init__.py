@@ -1,0 +1,1 @@
+"""Everything needed at serve time: audio in, hints or abstentions out, with no torch anywhere."""

@@ -1,0 +1,108 @@
+"""Evidence -> probability -> threshold.
+
+A logistic model over a few numbers of one candidate gives the probability that its entry was really said. What a user
+sets is a consequence, "at most N false hints per hour"; the table of the development streams turns it into a threshold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.errors import SettingError
+
+Profile = Literal["booth", "mt"]
+PROFILES: Mapping[str, float] = {"booth": 12.0, "mt": 300.0}
+"""False hints per hour of each profile: a person reads `booth`, a translation model reads `mt`."""
+
+FEATURES: tuple[str, ...] = (
+    "characters",
+    "phonemes",
+    "least",
+    "characters_over_free",
+    "phonemes_over_free",
+    "characters_over_background",
+    "phonemes_over_background",
+    "ends_apart",
+    "starts_apart",
+    "right_context",
+    "length",
+    "tempo",
+    "tempo_squared",
+    "similarity",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The logistic model (on standardised features) and the table of false hints.
+
+    `thresholds` and `false_per_hour` (per glossary size in `sizes`) are float arrays: probability thresholds rising,
+    false hints per hour falling.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bias: float
+    sizes: tuple[int, ...]
+    thresholds: NDArray[np.float64]
+    false_per_hour: NDArray[np.float64]
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "Calibration":
+        """From ``spec.json``; raises ValueError where the shapes do not fit."""
+        calibration = cls(
+            mean=np.array(raw["mean"], np.float64),
+            scale=np.array(raw["scale"], np.float64),
+            weights=np.array(raw["weights"], np.float64),
+            bias=float(raw["bias"]),
+            sizes=tuple(int(n) for n in raw["sizes"]),
+            thresholds=np.array(raw["thresholds"], np.float64),
+            false_per_hour=np.array(raw["false_per_hour"], np.float64),
+        )
+        if tuple(raw["features"]) != FEATURES:
+            raise ValueError(f"calibration for other features: {raw['features']}")
+        if calibration.false_per_hour.shape != (len(calibration.sizes), len(calibration.thresholds)):
+            raise ValueError("calibration table of another shape")
+        return calibration
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``spec.json``."""
+        return {
+            "features": list(FEATURES),
+            "mean": [round(float(x), 6) for x in self.mean],
+            "scale": [round(float(x), 6) for x in self.scale],
+            "weights": [round(float(x), 6) for x in self.weights],
+            "bias": round(self.bias, 6),
+            "sizes": list(self.sizes),
+            "thresholds": [round(float(x), 6) for x in self.thresholds],
+            "false_per_hour": [[round(float(x), 3) for x in row] for row in self.false_per_hour],
+        }
+
+    def probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """float64[n, features] -> float64[n] in 0..1."""
+        logit = ((features - self.mean) / self.scale) @ self.weights + self.bias
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -30.0, 30.0))), np.float64)
+
+    def threshold(self, false_hints_per_hour: float, entries: int) -> float:
+        """The probability from which hints stay below the false hints asked for, with a glossary of `entries`.
+
+        Between the measured sizes the table is interpolated on a logarithmic scale; outside it, the nearest size
+        counts. Raises SettingError for a number that is not above 0.
+        """
+        if not false_hints_per_hour > 0 or not np.isfinite(false_hints_per_hour):
+            raise SettingError(f"false hints per hour is {false_hints_per_hour}; give a number above 0, such as 12")
+        where = np.interp(np.log(max(entries, 1)), np.log(self.sizes), np.arange(len(self.sizes)))
+        low = int(where)
+        high = min(low + 1, len(self.sizes) - 1)
+        per_hour = (1 - (where - low)) * self.false_per_hour[low] + (where - low) * self.false_per_hour[high]
+        enough = np.flatnonzero(per_hour <= false_hints_per_hour)
+        return float(self.thresholds[enough[0]]) if len(enough) else float(self.thresholds[-1])
+
+
+def stack_features(rows: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+    """Named numbers of each candidate -> float64[n, features] in the order of FEATURES."""
+    return np.array([[row[name] for name in FEATURES] for row in rows], np.float64).reshape(len(rows), len(FEATURES))

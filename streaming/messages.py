@@ -1,0 +1,293 @@
+"""The messages of the wire protocol, version 1: one frozen dataclass each.
+
+Times are float seconds of the audio clock since stream start, beside integer samples at 16 kHz. A field
+without a default is always on the wire (None as null); one with a default is left out when it is None.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+PROTOCOL_VERSION = 1
+HINTS_PATH = "/v1/hints"
+FINALIZE_MARKER = "finalize"
+
+
+class CloseCode(IntEnum):
+    """Codes that close the connection; an `Error` goes before each of them but NORMAL."""
+
+    NORMAL = 1000
+    RESTART = 1001
+    BROKEN_FRAME = 1002
+    BROKEN_TEXT = 1007
+    FRAME_TOO_BIG = 1009
+    INTERNAL = 1011
+    OVERLOADED = 1013
+    CONFIG = 4400
+    AUTH = 4401
+    GLOSSARY = 4404
+    IDLE = 4408
+
+
+# ---- parts ----
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlossaryPart:
+    """The glossary that is listened for; `terms` counts its entries."""
+
+    id: str
+    version: str
+    terms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioPart:
+    """How the client's bytes are read; `sample_rate` in hertz."""
+
+    encoding: str
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a session enforces: the size of one frame in bytes, silence on the wire in seconds."""
+
+    max_frame_bytes: int = 1_048_576
+    idle_timeout_s: float = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlternativePart:
+    """A rival of a hint; `score` is a probability."""
+
+    term: str
+    translation: str | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyPart:
+    """Milliseconds of the audio clock from the term's end to the hint."""
+
+    since_term_end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PercentilesPart:
+    """Median and 95th percentile, milliseconds."""
+
+    p50: int
+    p95: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectivePart:
+    """What decides from now on; `threshold` is a probability."""
+
+    profile: str
+    threshold: float
+    max_hints_per_window: int
+
+
+# ---- server messages ----
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerMessage:
+    """What a server says; `seq` rises by one from 0 in each session."""
+
+    TYPE: ClassVar[str]
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin(ServerMessage):
+    """The greeting: what will be listened for, and how."""
+
+    TYPE: ClassVar[str] = "Begin"
+    protocol: int
+    session_id: str
+    glossary: GlossaryPart
+    profile: str
+    threshold: float
+    audio: AudioPart
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermHint(ServerMessage):
+    """A glossary entry that was just spoken. `hint_id` is stable, `rev` rises, `is_final` is never revised."""
+
+    TYPE: ClassVar[str] = "TermHint"
+    hint_id: str
+    rev: int
+    is_final: bool
+    term: str
+    translation: str | None
+    entry_id: str
+    start: float
+    end: float
+    start_sample: int
+    end_sample: int
+    emitted: float
+    score: float
+    raw_similarity: float | None
+    rank: int
+    occurrence: int
+    glossary_version: str
+    alternatives: tuple[AlternativePart, ...]
+    latency_ms: LatencyPart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintRetracted(ServerMessage):
+    """A hint that was not final is withdrawn."""
+
+    TYPE: ClassVar[str] = "HintRetracted"
+    hint_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abstain(ServerMessage):
+    """Nothing is hinted for `start`..`end`, and why."""
+
+    TYPE: ClassVar[str] = "Abstain"
+    start: float
+    end: float
+    reason: str
+    best_score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStartedMessage(ServerMessage):
+    """Speech began at `timestamp`."""
+
+    TYPE: ClassVar[str] = "SpeechStarted"
+    timestamp: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEndedMessage(ServerMessage):
+    """Speech ended at `timestamp`."""
+
+    TYPE: ClassVar[str] = "SpeechEnded"
+    timestamp: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkerReached(ServerMessage):
+    """Everything before the client's marker `id` has been worked on."""
+
+    TYPE: ClassVar[str] = "Marker"
+    id: str
+    audio_processed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured(ServerMessage):
+    """A `Configure` was applied as a whole."""
+
+    TYPE: ClassVar[str] = "Configured"
+    effective: EffectivePart
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warning(ServerMessage):
+    """Something unusual; the stream goes on."""
+
+    TYPE: ClassVar[str] = "Warning"
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error(ServerMessage):
+    """Something was refused; when `fatal`, the connection closes with `close_code` right after."""
+
+    TYPE: ClassVar[str] = "Error"
+    code: str
+    close_code: int
+    fatal: bool
+    message: str
+    field: str | None = None
+    request_id: str | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata(ServerMessage):
+    """The sum of a session; `duration` in seconds of audio. `latency_ms` is left out when nothing was hinted."""
+
+    TYPE: ClassVar[str] = "Metadata"
+    session_id: str
+    duration: float
+    hints: int
+    abstained_windows: int
+    from_close: bool
+    latency_ms: PercentilesPart | None = None
+
+
+# ---- client messages ----
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientMessage:
+    """What a client says beside its audio."""
+
+    TYPE: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configure(ClientMessage):
+    """Change what is given, all or nothing; `threshold` (a probability) beats `profile`."""
+
+    TYPE: ClassVar[str] = "Configure"
+    request_id: str | None = None
+    profile: str | None = None
+    threshold: float | None = None
+    max_hints_per_window: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAlive(ClientMessage):
+    """Restart the idle timer; the audio clock stands still."""
+
+    TYPE: ClassVar[str] = "KeepAlive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalize(ClientMessage):
+    """Decide on everything heard so far; the stream stays usable."""
+
+    TYPE: ClassVar[str] = "Finalize"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker(ClientMessage):
+    """Say so when everything before this has been worked on."""
+
+    TYPE: ClassVar[str] = "Marker"
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseStream(ClientMessage):
+    """The audio is over: last hints, `Metadata`, close 1000."""
+
+    TYPE: ClassVar[str] = "CloseStream"
+
+
+SERVER_MESSAGES: dict[str, type[ServerMessage]] = {
+    kind.TYPE: kind
+    for kind in (
+        *(Begin, TermHint, HintRetracted, Abstain, SpeechStartedMessage, SpeechEndedMessage),
+        *(MarkerReached, Configured, Warning, Error, Metadata),
+    )
+}
+CLIENT_MESSAGES: dict[str, type[ClientMessage]] = {
+    kind.TYPE: kind for kind in (Configure, KeepAlive, Finalize, Marker, CloseStream)
+}

@@ -1,0 +1,98 @@
+"""A model folder: ONNX files and ``spec.json``, every file checked against its SHA-256 before it is used."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streaming.calibration import Calibration
+from streaming.errors import ModelError
+
+SCHEMA_VERSION = 1
+BUNDLED = Path(__file__).parent / "models" / "compact"
+_CURE = "install TermCue again, or name another folder with --model"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model needs from the stream around it; sizes in samples at 16 kHz and in encoder frames."""
+
+    name: str
+    context_samples: int
+    frame_samples: int
+    feature_width: int
+    dim: int
+    licence: str
+    provenance: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A checked folder. `encoder_id` is a hash over every file that shapes an embedding or a score."""
+
+    path: Path
+    spec: ModelSpec
+    encoder_id: str
+    calibration: Calibration
+    contents: Mapping[str, bytes]
+
+    @classmethod
+    def load(cls, path: Path) -> "ModelFolder":
+        """Read and check a folder; raises ModelError with the file and the cure."""
+        spec_file = path / "spec.json"
+        if not path.is_dir():
+            raise ModelError(f"there is no model folder {path}; {_CURE}")
+        try:
+            raw: dict[str, Any] = json.loads(spec_file.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise ModelError(f"{path} is no model folder: it has no spec.json; {_CURE}") from error
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ModelError(f"{spec_file} is damaged ({error}); {_CURE}") from error
+        try:
+            if raw["schema_version"] != SCHEMA_VERSION:
+                found = raw["schema_version"]
+                raise ModelError(f"{spec_file} has schema version {found}, not {SCHEMA_VERSION}; {_CURE}")
+            contents = {name: _checked(path, name, digest) for name, digest in raw["sha256"].items()}
+            if raw["spec_sha256"] != spec_digest(raw):
+                raise ModelError(f"{spec_file} was changed after it was written: its own hash differs; {_CURE}")
+            calibration = Calibration.from_json(raw["calibration"])
+            spec = ModelSpec(
+                name=raw["name"],
+                context_samples=raw["context_samples"],
+                frame_samples=raw["frame_samples"],
+                feature_width=raw["feature_width"],
+                dim=raw["dim"],
+                licence=raw["licence"],
+                provenance=tuple(raw["provenance"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"{spec_file} lacks or garbles {error}; {_CURE}") from error
+        return cls(path, spec, encoder_id_of(raw["name"], raw["sha256"]), calibration, contents)
+
+
+def encoder_id_of(name: str, digests: Mapping[str, str]) -> str:
+    """The model's name and a short hash over its files' hashes."""
+    joined = "\n".join(f"{file} {digest}" for file, digest in sorted(digests.items()))
+    return f"{name}-{hashlib.sha256(joined.encode()).hexdigest()[:12]}"
+
+
+def spec_digest(raw: Mapping[str, Any]) -> str:
+    """SHA-256 of a spec without its own hash, in canonical JSON."""
+    body = {key: value for key, value in raw.items() if key != "spec_sha256"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _checked(folder: Path, name: str, digest: str) -> bytes:
+    if name != Path(name).name:
+        raise ModelError(f"the model in {folder} names a file outside itself ({name!r}); {_CURE}")
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the model's file {path} cannot be read ({error.strerror}); {_CURE}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        raise ModelError(f"{path} is damaged: SHA-256 {found[:12]}…, expected {digest[:12]}…; {_CURE}")
+    return content

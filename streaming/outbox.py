@@ -1,0 +1,90 @@
+"""Events in, numbered wire messages out: what a session and `termcue listen --json` both say.
+
+Messages get their `seq` here and nowhere else, so that a ring for resuming a broken connection has one place.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+
+from streaming.events import Abstention, Event, Hint
+from streaming.protocol import (
+    Metadata,
+    PercentilesPart,
+    ServerMessage,
+    abstain_message,
+    hint_message,
+    latency_ms,
+    seconds,
+    speech_message,
+)
+
+# Latencies are counted in steps of 10 ms up to a minute, so that a stream of any length keeps at most 6000 counts.
+_LATENCY_STEP_MS = 10
+_LATENCY_CAP_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxConfig:
+    """Whose messages are written, in which language, and which kinds of event are told."""
+
+    session_id: str
+    glossary_version: str
+    target_lang: str | None = None
+    vad_events: bool = True
+    abstain_events: bool = False
+
+
+class Outbox:
+    """Numbers the messages of one stream and sums it up; memory does not grow with its length."""
+
+    def __init__(self, config: OutboxConfig) -> None:
+        self._config = config
+        self._next_seq = 0
+        self._hints = 0
+        self._abstentions = 0
+        self._latencies: Counter[int] = Counter()
+
+    def take_seq(self) -> int:
+        """The number of the next message; each call takes one."""
+        self._next_seq += 1
+        return self._next_seq - 1
+
+    def feed(self, events: Iterable[Event]) -> list[ServerMessage]:
+        """Events of the pipeline -> the messages that the listener asked for; all of them are counted."""
+        return [message for event in events if (message := self._message(event)) is not None]
+
+    def metadata(self, received_samples: int, *, from_close: bool) -> Metadata:
+        """The sum of the stream after `received_samples` of audio."""
+        return Metadata(
+            seq=self.take_seq(),
+            session_id=self._config.session_id,
+            duration=seconds(received_samples),
+            hints=self._hints,
+            abstained_windows=self._abstentions,
+            from_close=from_close,
+            latency_ms=PercentilesPart(p50=self._percentile(50), p95=self._percentile(95)) if self._hints else None,
+        )
+
+    def _message(self, event: Event) -> ServerMessage | None:
+        if isinstance(event, Hint):
+            self._hints += 1
+            self._latencies[min(latency_ms(event), _LATENCY_CAP_MS) // _LATENCY_STEP_MS] += 1
+            return hint_message(
+                event,
+                seq=self.take_seq(),
+                glossary_version=self._config.glossary_version,
+                target_lang=self._config.target_lang,
+            )
+        if isinstance(event, Abstention):
+            self._abstentions += 1
+            return abstain_message(event, seq=self.take_seq()) if self._config.abstain_events else None
+        return speech_message(event, seq=self.take_seq()) if self._config.vad_events else None
+
+    def _percentile(self, percent: int) -> int:
+        """Nearest-rank percentile of the latencies in milliseconds, to the step; there must be a hint."""
+        rank = -(-self._hints * percent // 100)
+        steps = sorted(self._latencies)
+        counted = accumulate(self._latencies[step] for step in steps)
+        return next(step for step, count in zip(steps, counted, strict=True) if count >= rank) * _LATENCY_STEP_MS

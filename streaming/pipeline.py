@@ -1,0 +1,258 @@
+"""The whole way of the data: bytes in, events out, synchronous and without I/O.
+
+bytes -> samples -> frames of 20 ms -> speech flags -> every hop: context -> encoder -> scorer -> decision. The voice
+detector decides whether a hop is worth its encoder pass; it never cuts what the encoder sees.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.audio import AudioFormat, PcmDecoder
+from streaming.context import RollingContext
+from streaming.decision import Candidate, Decider, DecisionConfig, TermEntry
+from streaming.encoder import EncodedContext
+from streaming.errors import AudioError, SettingError
+from streaming.events import SAMPLE_RATE, Abstention, Event, Hint
+from streaming.framing import Framer
+from streaming.segmentation import SegmentationConfig, Segmenter
+from streaming.spans import FRAME_SAMPLES
+from streaming.vad import VoiceDetector
+
+STAGES = ("decode", "detect", "encode", "score", "decide")
+
+_SAMPLES_PER_MS = SAMPLE_RATE // 1000
+_FRAME_MS = FRAME_SAMPLES // _SAMPLES_PER_MS
+# The longest input a Whisper-shaped encoder has positions for.
+_MAX_CONTEXT_MS = 30_000
+# What a word needs after its end to be told from the beginning of a longer one.
+_FLUSH_SILENCE_SAMPLES = 400 * _SAMPLES_PER_MS
+
+
+class FrameEncoder(Protocol):
+    """One pass of the encoder; stateless, so that one encoder serves many streams."""
+
+    def encode(self, context: NDArray[np.float32]) -> EncodedContext:
+        """Encode float32[context_samples] at 16 kHz into one row per 320 samples."""
+        ...
+
+
+class Scorer(Protocol):
+    """Finds the entries that may have been spoken; one scorer per stream, which may remember earlier hops."""
+
+    def score(
+        self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
+    ) -> Sequence[Candidate]:
+        """Score one hop.
+
+        Args:
+            encoded: the context, frame 0 at `context_start_sample` (negative at the start of a stream).
+            context_start_sample: sample under the first frame.
+            hop_end_sample: end of the context, and of the hop.
+            first_hop_frame: first frame of the context that no earlier hop has seen.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget earlier hops: a new stream begins."""
+        ...
+
+
+class SearchedGlossary(Protocol):
+    """The index behind the scorer, as far as the pipeline reads it."""
+
+    @property
+    def entries(self) -> Sequence[TermEntry]:
+        """What `Candidate.entry_index` points into."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineConfig:
+    """How one stream is heard; raises SettingError for times that do not fit together.
+
+    Attributes:
+        decision: when a candidate becomes a hint.
+        format: how the bytes are to be read.
+        hop_ms: new audio per decision.
+        context_ms: audio per encoder pass, the hop included.
+        gate_ms: a hop is encoded where speech was heard in this time before its end.
+        segmentation: when a speech segment starts and ends.
+    """
+
+    decision: DecisionConfig
+    format: AudioFormat = field(default_factory=AudioFormat)
+    hop_ms: int = 320
+    context_ms: int = 3000
+    gate_ms: int = 1600
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("hop_ms", "context_ms"):
+            value = getattr(self, name)
+            if value < _FRAME_MS or value % _FRAME_MS:
+                raise SettingError(
+                    f"{name} = {value} does not fit the encoder's frames: give a multiple of {_FRAME_MS}"
+                )
+        if not self.hop_ms <= self.context_ms <= _MAX_CONTEXT_MS:
+            raise SettingError(
+                f"context_ms = {self.context_ms} is out of range: give at least hop_ms = {self.hop_ms}"
+                f" and at most {_MAX_CONTEXT_MS}"
+            )
+        if self.gate_ms < self.hop_ms:
+            raise SettingError(f"gate_ms = {self.gate_ms} would miss speech: give at least hop_ms = {self.hop_ms}")
+
+
+class Pipeline:
+    """One stream from its bytes to its events; any split of the same bytes gives the same events.
+
+    `clock` (seconds, any origin) is asked before and after each stage for `stage_seconds`; the default stands still.
+
+    Raises SettingError where the frames of `detector` do not divide the hop.
+    """
+
+    _hop_start: int
+    _finished: bool
+    _seconds: dict[str, float]
+
+    def __init__(
+        self,
+        encoder: FrameEncoder,
+        index: SearchedGlossary,
+        scorer: Scorer,
+        detector: VoiceDetector,
+        config: PipelineConfig,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._hop_samples = config.hop_ms * _SAMPLES_PER_MS
+        if self._hop_samples % detector.frame_samples:
+            raise SettingError(
+                f"hop_ms = {config.hop_ms} does not hold whole frames of the voice detector:"
+                f" give a multiple of {detector.frame_samples // _SAMPLES_PER_MS}"
+            )
+        self._encoder = encoder
+        self._scorer = scorer
+        self._detector = detector
+        self._clock = clock
+        self._gate_samples = config.gate_ms * _SAMPLES_PER_MS
+        self._decoder = PcmDecoder(config.format)
+        self._framer = Framer(detector.frame_samples)
+        self._segmenter = Segmenter(config.segmentation, detector.frame_samples)
+        self._context = RollingContext(config.context_ms * _SAMPLES_PER_MS)
+        self._decider = Decider(index.entries, config.decision)
+        self.reset()
+
+    @property
+    def received_samples(self) -> int:
+        """Length of the stream so far in samples at 16 kHz."""
+        return self._decoder.received_samples
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds spent in each of STAGES since the start of the stream, by the given clock."""
+        return dict(self._seconds)
+
+    def configure(self, decision: DecisionConfig) -> None:
+        """Decide by `decision` from the next hop on; what was emitted stays."""
+        self._decider.configure(decision)
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Bytes of any length -> the events that can be told by now. Raises AudioError after `finish`."""
+        self._check_open()
+        started = self._clock()
+        frames = self._framer.feed(self._decoder.feed(chunk))
+        self._spend("decode", started)
+        return self._hear(frames)
+
+    def flush(self) -> list[Event]:
+        """Decide on everything heard so far as if 0.4 s of silence followed.
+
+        The stream stays usable, its clock and its hops are unmoved. Raises AudioError after `finish`.
+        """
+        self._check_open()
+        return list(self._decide_rest()) if self.received_samples else []
+
+    def finish(self) -> list[Event]:
+        """Decide on the rest of the stream and end it; further calls give nothing."""
+        if self._finished:
+            return []
+        started = self._clock()
+        frames = self._framer.feed(self._decoder.finish())
+        self._spend("decode", started)
+        events = self._hear(frames)
+        if self.received_samples:
+            events += self._decide_rest()
+        self._finished = True
+        return events + self._segmenter.finish()
+
+    def reset(self) -> None:
+        """Forget everything: the next byte is the first of a new stream."""
+        for stage in (self._decoder, self._framer, self._detector, self._segmenter, self._context):
+            stage.reset()
+        self._scorer.reset()
+        self._decider.reset()
+        self._hop_start = 0
+        self._finished = False
+        self._seconds = dict.fromkeys(STAGES, 0.0)
+
+    def _check_open(self) -> None:
+        if self._finished:
+            raise AudioError("the stream has been finished: reset it before it hears another one")
+
+    def _hear(self, frames: Sequence[NDArray[np.float32]]) -> list[Event]:
+        events: list[Event] = []
+        for frame in frames:
+            started = self._clock()
+            self._context.append(frame)
+            events += self._segmenter.feed(self._detector.is_speech(frame))
+            self._spend("detect", started)
+            if self._context.end_sample - self._hop_start == self._hop_samples:
+                context, context_start = self._context.latest()
+                events += self._decide(context, context_start, self._context.end_sample)
+                self._hop_start = self._context.end_sample
+        return events
+
+    def _decide_rest(self) -> list[Hint | Abstention]:
+        context, context_start = self._context.latest()
+        rest = np.concatenate((self._framer.pending, self._decoder.pending()))
+        heard_end = self._context.end_sample + len(rest)
+        # The context must end on a whole frame, counted from the start of the hop.
+        to_whole_frame = (self._hop_start - heard_end) % FRAME_SAMPLES
+        silence = np.zeros(_FLUSH_SILENCE_SAMPLES + to_whole_frame, np.float32)
+        extended = np.concatenate((context, rest, silence))
+        moved = len(extended) - len(context)
+        return self._decide(extended[moved:], context_start + moved, heard_end)
+
+    def _decide(self, context: NDArray[np.float32], context_start: int, heard_end: int) -> list[Hint | Abstention]:
+        """Decide on the hop from the last one's end to `heard_end`; what the context holds beyond is made up."""
+        last_speech = self._segmenter.last_speech_sample
+        if last_speech is None or last_speech <= heard_end - self._gate_samples:
+            return [Abstention(self._hop_start, heard_end, "no_speech", 0.0)]
+        started = self._clock()
+        encoded = self._encoder.encode(context)
+        started = self._spend("encode", started)
+        first_hop_frame = max(0, (self._hop_start - context_start) // FRAME_SAMPLES)
+        candidates = self._scorer.score(encoded, context_start, context_start + len(context), first_hop_frame)
+        started = self._spend("score", started)
+        decisions = self._decider.feed(self._hop_start, heard_end, _within(candidates, heard_end))
+        self._spend("decide", started)
+        return decisions
+
+    def _spend(self, stage: str, started: float) -> float:
+        now = self._clock()
+        self._seconds[stage] += now - started
+        return now
+
+
+def _within(candidates: Sequence[Candidate], heard_end: int) -> Sequence[Candidate]:
+    """The candidates cut to the stream: the context's frames may reach before its start and beyond its end."""
+    return [
+        c
+        if c.start_sample >= 0 and c.end_sample <= heard_end
+        else replace(c, start_sample=max(c.start_sample, 0), end_sample=min(c.end_sample, heard_end))
+        for c in candidates
+        if c.start_sample < heard_end and c.end_sample > 0
+    ]

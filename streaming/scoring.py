@@ -1,0 +1,197 @@
+"""One encoded context -> scored candidates: proposals, alignment, evidence, probability.
+
+A small glossary is aligned whole; of a large one, the span search proposes the forms that are aligned. For the forms
+that fit, the evidence of both heads is weighed by the calibration into one probability per entry.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.alignment import AlignmentBank, Span, locate
+from streaming.calibration import Calibration, stack_features
+from streaming.decision import Candidate
+from streaming.encoder import EncodedContext
+from streaming.entries import Form
+from streaming.spans import FRAME_SAMPLES, SpanGrid, pool_spans
+from streaming.symbols import CHARACTERS, PHONEMES
+from streaming.term_index import TermIndex
+
+_FRAMES_PER_PHONEME = 4.0  # 80 ms, the tempo at which the feature `tempo` is 0
+
+
+class SpanEncoder(Protocol):
+    """Pooled spans -> vectors in the space of the index."""
+
+    def embed(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32[n, 6·width] -> float32[n, dim], unit norm."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringConfig:
+    """How candidates are found.
+
+    Attributes:
+        exhaustive_forms: a glossary of at most so many forms is aligned whole.
+        proposals: forms taken from the span search of a larger glossary.
+        neighbours_per_span: index hits per span.
+        late_frames: a path that ended up to so many frames ago may still become a hint.
+        floor: mean log-probability per symbol under which a form is no candidate.
+        most: candidates weighed per hop.
+    """
+
+    exhaustive_forms: int = 1500
+    proposals: int = 150
+    neighbours_per_span: int = 10
+    late_frames: int = 64
+    floor: float = -2.0
+    most: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known of one form in one context: frames [start, end] and the numbers of `calibration.FEATURES`."""
+
+    form_index: int
+    start: int
+    end: int
+    features: dict[str, float]
+
+
+class FormBank:
+    """The alignment banks of both heads over the same forms."""
+
+    def __init__(self, forms: Sequence[Form]) -> None:
+        self._characters = AlignmentBank([f.characters for f in forms], len(CHARACTERS))
+        spoken = [(row, p) for row, form in enumerate(forms) for p in form.pronunciations]
+        self._phonemes = AlignmentBank([p for _, p in spoken], len(PHONEMES))
+        rows = np.array([row for row, _ in spoken], np.int64)
+        self._rows, self._starts = np.unique(rows, return_index=True)
+        self._counts = np.diff([*self._starts, len(rows)])
+
+    def score(
+        self, encoded: EncodedContext, first_end: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """Per form: character score and end, phoneme score and end, the pronunciation that won (-1: there is none)."""
+        by_characters = self._characters.score(encoded.characters, first_end)
+        phoneme_score, phoneme_end = by_characters.score.copy(), by_characters.end.copy()
+        winner = np.full(len(phoneme_score), -1, np.int64)
+        if len(self._rows):
+            by_phonemes = self._phonemes.score(encoded.phonemes, first_end)
+            best = np.maximum.reduceat(by_phonemes.score, self._starts)
+            is_best = by_phonemes.score == np.repeat(best, self._counts)
+            position = np.flatnonzero(is_best)
+            owner = np.repeat(np.arange(len(self._rows)), self._counts)[position]
+            _, first = np.unique(owner, return_index=True)
+            chosen = position[first]
+            phoneme_score[self._rows], phoneme_end[self._rows] = best, by_phonemes.end[chosen]
+            winner[self._rows] = chosen - self._starts
+        return by_characters.score, by_characters.end, phoneme_score, phoneme_end, winner
+
+
+class TermScorer:
+    """Scores the entries of one index on the contexts of one stream."""
+
+    def __init__(
+        self, index: TermIndex, spans: SpanEncoder, calibration: Calibration, config: ScoringConfig | None = None
+    ) -> None:
+        self._index, self._spans, self._calibration = index, spans, calibration
+        self._config = config or ScoringConfig()
+        self._grid = SpanGrid()
+        self._vectors = index.vectors
+        self._whole = FormBank(index.forms) if len(index.forms) <= self._config.exhaustive_forms else None
+
+    def reset(self) -> None:
+        """Nothing is kept between hops."""
+
+    def score(
+        self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
+    ) -> Sequence[Candidate]:
+        """The candidates of one hop, the best form of each entry, most probable first."""
+        evidence = self.evidence(encoded, first_hop_frame)
+        if not evidence:
+            return []
+        probabilities = self._calibration.probability(stack_features([e.features for e in evidence]))
+        best: dict[int, Candidate] = {}
+        for found, probability in zip(evidence, probabilities, strict=True):
+            entry = self._index.forms[found.form_index].entry_index
+            if entry in best and best[entry].probability >= probability:
+                continue
+            best[entry] = Candidate(
+                entry_index=entry,
+                form_index=found.form_index,
+                start_sample=context_start_sample + found.start * FRAME_SAMPLES,
+                end_sample=min(context_start_sample + (found.end + 1) * FRAME_SAMPLES, hop_end_sample),
+                probability=float(probability),
+                raw_similarity=found.features["similarity"],
+            )
+        return sorted(best.values(), key=lambda c: (-c.probability, c.entry_index))
+
+    def proposals(self, encoded: EncodedContext, first_end: int) -> NDArray[np.int64]:
+        """The forms nearest to any span that ends in the frames asked for, best first: int64[≤ proposals]."""
+        spans = self._grid.grid(len(encoded.frames), first_end)
+        vectors = self._spans.embed(pool_spans(encoded.frames, spans))
+        ids, similarity = self._index.search(vectors, self._config.neighbours_per_span)
+        order = np.argsort(-similarity.ravel(), kind="stable")
+        ranked = ids.ravel()[order]
+        _, first = np.unique(ranked, return_index=True)
+        return ranked[np.sort(first)][: self._config.proposals].astype(np.int64)
+
+    def evidence(self, encoded: EncodedContext, first_hop_frame: int) -> list[Evidence]:
+        """What speaks for each form that fits well enough, best mean score first."""
+        frames = len(encoded.characters)
+        first_end = max(0, min(first_hop_frame, frames - self._config.late_frames))
+        if self._whole is not None:
+            chosen, bank = np.arange(len(self._index.forms)), self._whole
+        else:
+            chosen = self.proposals(encoded, first_end)
+            bank = FormBank([self._index.forms[i] for i in chosen])
+        characters, character_end, phonemes, phoneme_end, winner = bank.score(encoded, first_end)
+        mean = (characters + phonemes) / 2
+        rows = np.argsort(-mean, kind="stable")[: self._config.most]
+        found = []
+        for row in rows[mean[rows] > self._config.floor]:
+            form = self._index.forms[chosen[row]]
+            by_characters = locate(encoded.characters, form.characters, int(character_end[row]))
+            by_phonemes = by_characters
+            if winner[row] >= 0:
+                by_phonemes = locate(encoded.phonemes, form.pronunciations[winner[row]], int(phoneme_end[row]))
+            found.append(self._weigh(int(chosen[row]), form, by_characters, by_phonemes, frames))
+        return self._with_similarity(encoded, found)
+
+    def _weigh(self, form_index: int, form: Form, c: Span, p: Span, frames: int) -> Evidence:
+        background = self._index.background[form_index]
+        start, end = (c.start + p.start) // 2, (c.end + p.end) // 2
+        length = len(form.pronunciations[0]) if form.pronunciations else len(form.characters)
+        tempo = float(np.log(max(1, end - start) / (_FRAMES_PER_PHONEME * length)))
+        features = {
+            "characters": c.score,
+            "phonemes": p.score,
+            "least": min(c.score, p.score),
+            "characters_over_free": c.score - c.free,
+            "phonemes_over_free": p.score - p.free,
+            "characters_over_background": c.score - float(background[1]),
+            "phonemes_over_background": p.score - float(background[3]),
+            "ends_apart": min(30.0, abs(c.end - p.end)),
+            "starts_apart": min(30.0, abs(c.start - p.start)),
+            "right_context": float(np.log1p(frames - 1 - end)),
+            "length": float(np.log(length)),
+            "tempo": tempo,
+            "tempo_squared": tempo * tempo,
+            "similarity": 0.0,
+        }
+        return Evidence(form_index, start, end, features)
+
+    def _with_similarity(self, encoded: EncodedContext, found: list[Evidence]) -> list[Evidence]:
+        """Add the cosine of each candidate's own span to its form."""
+        if not found:
+            return found
+        spans = np.array([[e.start, e.end + 1] for e in found], np.int32)
+        vectors = self._spans.embed(pool_spans(encoded.frames, spans))
+        for evidence, vector in zip(found, vectors, strict=True):
+            evidence.features["similarity"] = float(vector @ self._vectors[evidence.form_index])
+        return found

@@ -1,0 +1,191 @@
+"""What a client asks for in the address it connects to, checked against what is served."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from streaming.audio import AudioFormat
+from streaming.decision import DecisionConfig
+from streaming.errors import AudioError, WireError
+from streaming.events import Event
+from streaming.protocol import CloseCode
+from streaming.typed_json import shown
+
+DEFAULT_PROFILE = "booth"
+LATEST = "latest"
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_KEYS = (
+    *("glossary", "version", "source_lang", "target_lang", "encoding", "sample_rate", "channels", "profile"),
+    *("interim_hints", "vad_events", "abstain_events"),
+)
+
+
+class HintPipeline(Protocol):
+    """The way from bytes to events, as `streaming.pipeline.Pipeline` goes it."""
+
+    @property
+    def received_samples(self) -> int:
+        """Length of the stream so far in samples at 16 kHz."""
+        ...
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Bytes of any length -> the events that can be told by now."""
+        ...
+
+    def flush(self) -> list[Event]:
+        """Decide on everything heard so far; the stream stays usable."""
+        ...
+
+    def finish(self) -> list[Event]:
+        """Decide on the rest of the stream and end it."""
+        ...
+
+    def configure(self, decision: DecisionConfig) -> None:
+        """Decide by `decision` from the next hop on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """What one session listens for, and what it tells; `decision` is the profile's."""
+
+    glossary: str
+    format: AudioFormat
+    profile: str
+    decision: DecisionConfig
+    source_lang: str
+    target_lang: str | None = None
+    interim_hints: bool = False
+    vad_events: bool = True
+    abstain_events: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedGlossary:
+    """A glossary that clients may listen for.
+
+    `profiles` maps the name of a profile to how it decides; `target_langs` are the codes of the translations
+    ("" where the glossary does not name the language); `open` makes the pipeline of one session.
+    """
+
+    version: str
+    terms: int
+    profiles: Mapping[str, DecisionConfig]
+    open: Callable[[SessionSettings], HintPipeline]
+    source_lang: str = "en"
+    target_langs: tuple[str, ...] = ()
+
+
+class RefusedSession(WireError):
+    """A session that cannot be opened; the connection closes with `close_code`."""
+
+    def __init__(self, code: str, close_code: CloseCode, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.close_code = close_code
+        self.field = field
+
+
+def settings_of_query(query: str, served: Mapping[str, ServedGlossary]) -> SessionSettings:
+    """The part of the address after "?" -> the settings of a session.
+
+    Raises:
+        RefusedSession: a key is unknown, given twice or out of range (4400), or the glossary or its version is not
+            served (4404). The value of an unknown key is never repeated: it may be a secret.
+    """
+    asked = _unique_pairs(query)
+    glossary_id, glossary = _served_glossary(asked, served)
+    profile = asked.get("profile", DEFAULT_PROFILE)
+    if profile not in glossary.profiles:
+        raise _unfit("profile", profile, f"it is one of {', '.join(glossary.profiles)}")
+    source_lang = asked.get("source_lang", glossary.source_lang)
+    if source_lang != glossary.source_lang:
+        raise _unfit("source_lang", source_lang, f"{glossary_id} is spoken in {glossary.source_lang}")
+    return SessionSettings(
+        glossary=glossary_id,
+        format=_format(asked),
+        profile=profile,
+        decision=glossary.profiles[profile],
+        source_lang=source_lang,
+        target_lang=_target_lang(asked, glossary),
+        interim_hints=_flag(asked, "interim_hints", default=False),
+        vad_events=_flag(asked, "vad_events", default=True),
+        abstain_events=_flag(asked, "abstain_events", default=False),
+    )
+
+
+def _unfit(field: str, value: str, cure: str) -> RefusedSession:
+    return RefusedSession("invalid_config", CloseCode.CONFIG, f"{field} = {shown(value)}: {cure}", field=field)
+
+
+def _unique_pairs(query: str) -> dict[str, str]:
+    asked: dict[str, str] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key not in _KEYS:
+            raise RefusedSession(
+                "unknown_key",
+                CloseCode.CONFIG,
+                f"there is no key {shown(key)} in the address; the keys are: {', '.join(_KEYS)}",
+                field=key,
+            )
+        if key in asked:
+            raise RefusedSession("repeated_key", CloseCode.CONFIG, f"{key} is given twice: give it once", field=key)
+        asked[key] = value
+    return asked
+
+
+def _served_glossary(asked: Mapping[str, str], served: Mapping[str, ServedGlossary]) -> tuple[str, ServedGlossary]:
+    there = ", ".join(served) or "none"
+    glossary_id = asked.get("glossary")
+    if glossary_id is None:
+        message = f"glossary is missing in the address: add ?glossary=ID with one of {there}"
+        raise RefusedSession("missing_key", CloseCode.CONFIG, message, field="glossary")
+    if glossary_id not in served:
+        message = f"there is no glossary {shown(glossary_id)} here; there are: {there}"
+        raise RefusedSession("unknown_glossary", CloseCode.GLOSSARY, message, field="glossary")
+    glossary = served[glossary_id]
+    version = asked.get("version", LATEST)
+    if version not in (LATEST, glossary.version):
+        message = f"version {shown(version)} of {glossary_id} is not served: ask for {LATEST} or {glossary.version}"
+        raise RefusedSession("unknown_version", CloseCode.GLOSSARY, message, field="version")
+    return glossary_id, glossary
+
+
+def _target_lang(asked: Mapping[str, str], glossary: ServedGlossary) -> str | None:
+    target_lang = asked.get("target_lang")
+    if target_lang is not None and target_lang not in glossary.target_langs and "" not in glossary.target_langs:
+        raise _unfit(
+            "target_lang", target_lang, f"there are translations into: {', '.join(glossary.target_langs) or 'none'}"
+        )
+    return target_lang
+
+
+def _format(asked: Mapping[str, str]) -> AudioFormat:
+    default = AudioFormat()
+    try:
+        return AudioFormat(
+            sample_rate=_integer(asked, "sample_rate", default.sample_rate),
+            channels=_integer(asked, "channels", default.channels),
+            encoding=asked.get("encoding", default.encoding),
+        )
+    except AudioError as error:
+        raise RefusedSession("invalid_config", CloseCode.CONFIG, str(error)) from error
+
+
+def _integer(asked: Mapping[str, str], key: str, default: int) -> int:
+    text = asked.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise _unfit(key, text, "give a whole number")
+    return int(text)
+
+
+def _flag(asked: Mapping[str, str], key: str, *, default: bool) -> bool:
+    text = asked.get(key)
+    if text is None:
+        return default
+    if text not in _FLAGS:
+        raise _unfit(key, text, "give true or false")
+    return _FLAGS[text]
