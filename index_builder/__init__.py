@@ -1,0 +1,1 @@
+"""A glossary file becomes an index folder that a stream can search."""

@@ -1,0 +1,154 @@
+"""Tables: CSV, TSV, semicolons or bars, with or without a header, or a bare list of terms."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from index_builder.formats.columns import Column, Languages, columns_of, is_header, split_list, split_pronunciations
+from index_builder.formats.rows import GlossaryRow, GlossaryWarning, ParsedGlossary, Place, RejectedRow, reject
+from streaming.errors import GlossaryError
+
+_DELIMITERS = "\t;,|"
+# Stands for "no delimiter": a control character that the file does not hold.
+_NO_DELIMITER = "\x1f"
+_SNIFFED_LINES = 100
+# A quoted cell over more lines than this is a quote that was never closed, not a cell.
+_MAX_QUOTED_LINES = 20
+_END_OF_LINE = re.compile(r"\r\n|\n|\r")
+
+
+def parse_table(text: str, name: str, languages: Languages) -> ParsedGlossary:
+    """Read a delimited table; the delimiter and the header are found from the content.
+
+    Raises:
+        GlossaryError: the header names no term column.
+    """
+    lines = _END_OF_LINE.split(text)
+    records: list[tuple[int, list[str]]] = []
+    rejected: list[RejectedRow] = []
+    for line, outcome in _records(lines, find_delimiter(lines, languages)):
+        if isinstance(outcome, str):
+            rejected.append(reject(Place(name, line), lines[line - 1], outcome))
+        elif any(cell.strip() for cell in outcome):
+            records.append((line, outcome))
+    columns, warnings = _columns(records, name, languages)
+    if records and is_header(records[0][1], languages):
+        del records[0]
+    rows = [_row(Place(name, line), cells, columns) for line, cells in records]
+    return ParsedGlossary(name, tuple(rows), (), tuple(rejected), tuple(warnings))
+
+
+def find_delimiter(lines: Sequence[str], languages: Languages) -> str:
+    """The delimiter of a table: one that parts a header, else one that gives most lines the same several cells.
+
+    (`csv.Sniffer` guesses from letters too and fails on a single column, the simplest glossary there is.)
+    """
+    sample = [line for line in lines[:_SNIFFED_LINES] if line.strip()]
+    best, best_share = _NO_DELIMITER, 0.5
+    for delimiter in _DELIMITERS:
+        rows = [row for line in sample if (row := _cells([line], delimiter))]
+        if rows and len(rows[0]) > 1 and is_header(rows[0], languages):
+            return delimiter
+        # A single column comes out as many rows of one cell, whatever the delimiter.
+        count, frequency = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
+        share = frequency / max(1, len(sample))
+        if count > 1 and share > best_share:
+            best, best_share = delimiter, share
+    return best
+
+
+def _cells(lines: list[str], delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(lines, delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        return []
+
+
+def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
+    """Each record with the line where it begins (from 1); a record that cannot be read as the reason why."""
+    ended = [line + "\n" for line in lines]
+    start = 0
+    while start < len(lines):
+        reader = csv.reader(
+            ended[start : start + _MAX_QUOTED_LINES], delimiter=delimiter, skipinitialspace=True, strict=True
+        )
+        try:
+            record: list[str] | str = next(reader)
+            used = reader.line_num
+        except csv.Error as cause:
+            # Only the first line is given up; the next may be sound.
+            record, used = _reason(str(cause)), 1
+        yield start + 1, record
+        start += used
+
+
+def _reason(cause: str) -> str:
+    if "end of data" in cause:
+        return "an opening quote is never closed; double or remove it"
+    if "field larger" in cause:
+        return "a cell is longer than 131072 characters"
+    return "text follows a closing quote; double the quotes inside a quoted cell"
+
+
+def _columns(
+    records: Sequence[tuple[int, list[str]]], name: str, languages: Languages
+) -> tuple[list[Column | None], list[GlossaryWarning]]:
+    """The meaning of each column, from the header or by position, and what is ignored."""
+    if not records:
+        return [], []
+    line, first = records[0]
+    if not is_header(first, languages):
+        width = max(len(cells) for _, cells in records)
+        by_position: list[Column | None] = [Column("term"), Column("translation", languages.target)]
+        warnings = []
+        if width > 2:
+            warnings.append(
+                GlossaryWarning(
+                    "", "unknown_column", f"{name} has no header, so its columns 3 to {width} are ignored; name them"
+                )
+            )
+        return by_position, warnings
+    columns = columns_of(first, languages)
+    if not any(column is not None and column.role == "term" for column in columns):
+        raise GlossaryError(
+            f"{name}, line {line}: no column of {first} holds the terms; name one of them term, source or "
+            f"{languages.source}"
+        )
+    unknown = [cell for cell, column in zip(first, columns, strict=True) if column is None and cell.strip()]
+    return columns, [
+        GlossaryWarning("", "unknown_column", f"{name}: the column {cell!r} is not known and is ignored")
+        for cell in unknown
+    ]
+
+
+def _row(place: Place, cells: Sequence[str], columns: Sequence[Column | None]) -> GlossaryRow:
+    terms: list[str] = []
+    single: dict[str, str] = {}
+    translations: dict[str, str] = {}
+    aliases: list[str] = []
+    pronunciations: list[str] = []
+    for cell, column in zip(cells, columns, strict=False):
+        value = cell.strip()
+        if not value or column is None:
+            continue
+        if column.role == "term":
+            terms.append(value)
+        elif column.role == "translation":
+            translations.setdefault(column.language, value)
+        elif column.role == "aliases":
+            aliases += split_list(value)
+        elif column.role == "pronunciations":
+            pronunciations += split_pronunciations(value)
+        else:
+            single.setdefault(column.role, value)
+    return GlossaryRow(
+        place,
+        terms[0] if terms else "",
+        translations,
+        # A second term column ("term" beside "en") holds another name of the same thing.
+        (*terms[1:], *aliases),
+        tuple(pronunciations),
+        single.get("id", ""),
+        single.get("note", ""),
+    )

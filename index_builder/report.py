@@ -1,0 +1,67 @@
+"""The account of a build that a user reads and a script parses: `IndexReport`."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from index_builder.formats.rows import GlossaryWarning, RejectedRow
+from index_builder.glossary import Glossary
+from streaming.term_index import TermIndex
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What became of the rows of a glossary: rows = entries + merged + rejected."""
+
+    id: str
+    version: str
+    rows: int
+    entries: int
+    merged: int
+    forms: int
+    rejected: tuple[RejectedRow, ...]
+    warnings: tuple[GlossaryWarning, ...]
+    seconds: float
+
+    @classmethod
+    def of(cls, glossary: Glossary, index: TermIndex, seconds: float) -> Self:
+        """The report of `index`, built from `glossary` in `seconds`."""
+        return cls(
+            glossary.name,
+            index.version,
+            glossary.rows,
+            len(glossary.entries),
+            glossary.merged,
+            len(index.forms),
+            glossary.rejected,
+            glossary.warnings,
+            round(seconds, 3),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of `termcue reindex --json`."""
+        value = asdict(self)
+        return {
+            "type": "IndexReport",
+            **value,
+            "rejected": list(value["rejected"]),
+            "warnings": list(value["warnings"]),
+        }
+
+    def to_bytes(self) -> bytes:
+        """The content of `report.json`."""
+        return (json.dumps(self.as_dict(), ensure_ascii=False, indent=1) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The reverse of `to_bytes`.
+
+        Raises:
+            ValueError: not JSON.
+            KeyError, TypeError: not a report.
+        """
+        value = json.loads(content)
+        del value["type"]
+        rejected = tuple(RejectedRow(**row) for row in value.pop("rejected"))
+        warnings = tuple(GlossaryWarning(**warning) for warning in value.pop("warnings"))
+        return cls(rejected=rejected, warnings=warnings, **value)
