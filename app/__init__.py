@@ -1,0 +1,1 @@
+"""Composition root: the command ``termcue``. Nothing imports this package."""

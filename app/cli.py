@@ -1,0 +1,132 @@
+"""The command `termcue`: its group, and the outermost edge where errors become one sentence and an exit code.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or rejected input, 130 interrupted. Commands import what is
+heavy only when they run, so that `--help` answers at once.
+"""
+
+import errno
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from app.commands.doctor import doctor
+from app.commands.glossaries import glossaries
+from app.commands.listen import listen
+from app.commands.reindex import reindex
+from app.commands.serve import serve
+from app.commands.stream import stream
+from app.config import read_defaults
+from streaming.errors import SettingError, TermCueError
+
+DONE, FAILED, REJECTED, INTERRUPTED = 0, 1, 2, 130
+
+OUR_LOGGERS = ("app", "index_builder", "streaming")
+EXAMPLES = """\b
+Examples:
+  termcue listen sample
+  termcue listen talk.wav --glossary terms.csv --target-lang de
+  termcue reindex terms.csv --id talks
+  termcue serve --glossary talks
+  termcue doctor
+"""
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        click.echo(f"termcue {version('termcue')}")
+    except PackageNotFoundError:
+        raise SettingError("termcue is not installed, so it has no version; install it: pip install .") from None
+    context.exit()
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error: ours from `level` up, libraries' only warnings, unless everything is asked for."""
+    logging.basicConfig(stream=sys.stderr, format="termcue: %(levelname)s: %(message)s")
+    logging.getLogger().setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(level.upper())
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="TERMCUE_CONFIG",
+    metavar="FILE",
+    help="Settings in TOML. [default: termcue.toml, where there is one]",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    envvar="TERMCUE_LOG_LEVEL",
+    help="What is told on standard error.",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+@click.pass_context
+def cli(context: click.Context, config: Path | None, log_level: str) -> None:
+    """Hear live speech and show the glossary terms being spoken, with their translations.
+
+    Every option can also stand in termcue.toml or in a TERMCUE_... variable.
+    """
+    set_up_logging(log_level)
+    group = context.command
+    if isinstance(group, click.Group):
+        context.default_map = read_defaults(group, config, os.environ)
+
+
+for command in (listen, reindex, glossaries, serve, stream, doctor):
+    cli.add_command(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; what went wrong is one sentence on standard error."""
+    try:
+        code = cli.main(args=arguments, prog_name="termcue", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except SettingError as error:
+        return _told(error, REJECTED)
+    except TermCueError as error:
+        return _told(error, FAILED)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            return _pipe_closed()
+        return _told(error, FAILED)
+    return code if isinstance(code, int) else DONE
+
+
+def _told(error: Exception, code: int) -> int:
+    click.echo(f"termcue: error: {error}", err=True)
+    return code
+
+
+def _pipe_closed() -> int:
+    """The reader of standard output has gone (`| head`): stop as quietly as other commands do."""
+    # Python flushes standard output once more at exit; that must not fail too.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def main() -> None:
+    """Entry point of the command."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""`termcue doctor`: what is installed, what really runs, and what collides."""
+
+import json
+from pathlib import Path
+
+import click
+
+from app.options import data_dir_option, json_option, model_option
+
+EPILOG = """\b
+Examples:
+  termcue doctor
+  termcue doctor --json | grep failed
+"""
+MARKS = {"ok": "ok", "absent": "--", "failed": "FAILED"}
+
+
+@click.command(epilog=EPILOG)
+@model_option
+@data_dir_option
+@json_option
+def doctor(model: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Say what is installed and try it.
+
+    Versions, which distributions own onnxruntime and faiss, a real operation on each provider, the voice
+    detector, the microphone, the model, every published glossary, and whether another distribution owns one
+    of this program's package names. Exit code 1 if anything failed.
+    """
+    from app.doctor import examine
+    from app.places import Places
+
+    failed = 0
+    for check in examine(model, Places.of(data_dir).data):
+        failed += check.status == "failed"
+        if as_json:
+            finding = {"type": "Check", "name": check.name, "status": check.status, "detail": check.detail}
+            click.echo(json.dumps(finding, ensure_ascii=False))
+        else:
+            click.echo(f"{MARKS[check.status]:<7} {check.name:<24} {check.detail}")
+    if as_json:
+        click.echo(json.dumps({"type": "Doctor", "ok": not failed, "failed": failed}))
+    if failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,108 @@
+"""`termcue listen`: hints from a file, standard input or the microphone, computed in this process."""
+
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from app.inputs import SAMPLE, open_source, print_devices
+from app.notes import note
+from app.options import (
+    data_dir_option,
+    event_options,
+    json_option,
+    model_option,
+    sensitivity_options,
+    source_options,
+    target_lang_option,
+)
+
+EPILOG = """\b
+Examples:
+  termcue listen sample
+  termcue listen talk.wav --glossary terms.csv
+  termcue listen mic --glossary talks --target-lang de --profile mt
+  ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | termcue listen - --glossary terms.csv --json
+"""
+ADVICE = """listen needs to know what to hear and which terms to listen for. For example:
+
+  termcue listen sample                          the bundled recordings and glossary
+  termcue listen talk.wav --glossary terms.csv   your recording and a table of terms, one a row
+  termcue listen mic --glossary terms.csv        your microphone"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("source", required=False)
+@click.option(
+    "--glossary", metavar="FILE|ID", help="Terms to listen for: a glossary file, or the id of a published one."
+)
+@target_lang_option
+@sensitivity_options
+@click.option("--realtime", is_flag=True, help="Play a file at the speed of speech; the hints are the same.")
+@source_options
+@json_option
+@event_options
+@model_option
+@data_dir_option
+@click.pass_context
+def listen(
+    context: click.Context,
+    source: str | None,
+    glossary: str | None,
+    target_lang: str | None,
+    profile: str,
+    false_hints_per_hour: float | None,
+    threshold: float | None,
+    realtime: bool,
+    sample_rate: int,
+    device: str | None,
+    list_devices: bool,
+    as_json: bool,
+    abstentions: bool,
+    vad_events: bool,
+    model: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """Show the glossary terms spoken in SOURCE while it is heard.
+
+    SOURCE is an audio file (any rate, mono or stereo), "-" for raw s16le mono on standard input, "mic" for
+    the microphone, or "sample" for the bundled recordings, which bring their own glossary.
+    """
+    if list_devices:
+        print_devices(as_json)
+        return
+    if source is None or (glossary is None and source != SAMPLE):
+        raise click.UsageError(ADVICE, context)
+    from app.glossaries import open_glossary
+    from app.listening import listen_to
+    from app.places import Places
+    from app.render import HintTable, JsonLines
+    from app.wiring import Sensitivity, Told, choose_target_lang, load_folder, load_model, local_session
+
+    sensitivity = Sensitivity(profile, *_one_of(context, false_hints_per_hour, threshold))
+    audio = open_source(source, sample_rate, device, realtime, notify=note)
+    folder = load_folder(model)
+    opened = open_glossary(glossary, folder, Places.of(data_dir))
+    lang = choose_target_lang(opened, target_lang)
+    if target_lang is None and len(opened.target_langs) > 1:
+        others = ", ".join(opened.target_langs[1:])
+        note(f"translations are shown in {lang}; --target-lang takes also {others}")
+    told = Told(lang, vad_events=vad_events, abstentions=abstentions)
+    session = local_session(load_model(folder), opened, sensitivity, told, audio.format)
+    listen_to(audio, session, JsonLines() if as_json else HintTable(note))
+
+
+def _one_of(
+    context: click.Context, false_hints_per_hour: float | None, threshold: float | None
+) -> tuple[float | None, float | None]:
+    """Both given in one place contradict each other; a flag wins over a setting."""
+    if false_hints_per_hour is None or threshold is None:
+        return false_hints_per_hour, threshold
+    flags = {
+        name
+        for name in ("false_hints_per_hour", "threshold")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    if len(flags) != 1:
+        raise click.UsageError("--false-hints-per-hour and --threshold exclude each other; give one.", context)
+    return (None, threshold) if "threshold" in flags else (false_hints_per_hour, None)

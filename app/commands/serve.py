@@ -1,0 +1,90 @@
+"""`termcue serve`: the websocket server of the wire protocol."""
+
+from pathlib import Path
+
+import click
+
+from app.notes import counted, note
+from app.options import data_dir_option, model_option
+
+EPILOG = """\b
+Examples:
+  termcue serve --glossary talks
+  termcue serve --glossary terms.csv --glossary names.csv --port 9000
+  termcue serve --host 0.0.0.0 --api-keys-file keys.txt --tls-cert cert.pem --tls-key key.pem
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; others than this machine need keys."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8765, show_default=True, help="Port; 0 takes a free one."
+)
+@click.option(
+    "--glossary",
+    multiple=True,
+    metavar="FILE|ID",
+    help="Glossary to serve, may be repeated; a file is served under its name. [default: all published ones]",
+)
+@click.option(
+    "--api-keys-file", type=click.Path(path_type=Path), metavar="FILE", help="SHA-256 digests of the keys, one a line."
+)
+@click.option(
+    "--allow-origin", multiple=True, metavar="ORIGIN", help="Web page whose scripts may connect, may be repeated."
+)
+@click.option("--max-sessions", type=click.IntRange(min=1), default=8, show_default=True, help="Streams at a time.")
+@click.option(
+    "--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain in PEM; with --tls-key."
+)
+@click.option(
+    "--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Private key of the certificate in PEM."
+)
+@model_option
+@data_dir_option
+@click.pass_context
+def serve(
+    context: click.Context,
+    host: str,
+    port: int,
+    glossary: tuple[str, ...],
+    api_keys_file: Path | None,
+    allow_origin: tuple[str, ...],
+    max_sessions: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    model: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """Serve hints to websocket clients at ws://HOST:PORT/v1/hints, until SIGTERM or Ctrl-C.
+
+    Without keys the server listens on this machine only.
+    """
+    from app.glossaries import open_glossary
+    from app.places import Places
+    from app.tls import server_tls
+    from app.wiring import by_id, load_folder, load_model, serve_glossary
+    from index_builder.publish import published
+    from streaming.api_keys import ApiKeys
+    from streaming.server import ServerConfig, run_server
+
+    places = Places.of(data_dir)
+    names = glossary or tuple(published(places.data))
+    if not names:
+        raise click.UsageError(
+            f"no glossary is published in {places.data}; name a file with --glossary, or publish one: "
+            f"termcue reindex terms.csv --id talks",
+            context,
+        )
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together; give both.", context)
+    keys = None if api_keys_file is None else ApiKeys.load(api_keys_file)
+    tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
+    config = ServerConfig(host=host, port=port, max_sessions=max_sessions, allowed_origins=allow_origin, tls=tls)
+    folder = load_folder(model)
+    opened = by_id(open_glossary(name, folder, places) for name in names)
+    loaded = load_model(folder)
+    served = {name: serve_glossary(loaded, each) for name, each in opened.items()}
+    listed = ", ".join(f"{name} ({counted(each.terms, 'term')})" for name, each in served.items())
+    run_server(config, served, keys, on_ready=lambda url: note(f"serving {listed} at {url}"))

@@ -1,0 +1,87 @@
+"""`termcue stream`: the websocket client; its output is that of `termcue listen`."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from app.inputs import open_source, print_devices
+from app.notes import note
+from app.options import PROFILES, event_options, json_option, source_options, target_lang_option
+
+if TYPE_CHECKING:
+    from app.render import Sink
+    from streaming.client import StreamOptions
+    from streaming.sources import Source
+
+EPILOG = """\b
+Examples:
+  termcue stream talk.wav --url ws://127.0.0.1:8765 --glossary talks
+  termcue stream mic --url wss://hints.example.org/v1/hints --glossary talks --target-lang de --json
+"""
+ADVICE = """stream needs a source, a server and one of its glossaries. For example:
+
+  termcue stream talk.wav --url ws://127.0.0.1:8765 --glossary talks"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("source", required=False)
+@click.option("--url", metavar="URL", help="Server: ws://HOST:PORT or wss://HOST:PORT.")
+@click.option("--glossary", metavar="ID", help="A glossary that the server serves.")
+@target_lang_option
+@click.option(
+    "--profile", type=click.Choice(PROFILES), help="booth: few false hints. mt: few misses. [default: the server's]"
+)
+@click.option("--api-key", metavar="KEY", help="Where the server wants one; better set as TERMCUE_API_KEY.")
+@click.option("--realtime", is_flag=True, help="Send a file at the speed of speech; the hints are the same.")
+@source_options
+@json_option
+@event_options
+@click.pass_context
+def stream(
+    context: click.Context,
+    source: str | None,
+    url: str | None,
+    glossary: str | None,
+    target_lang: str | None,
+    profile: str | None,
+    api_key: str | None,
+    realtime: bool,
+    sample_rate: int,
+    device: str | None,
+    list_devices: bool,
+    as_json: bool,
+    abstentions: bool,
+    vad_events: bool,
+) -> None:
+    """Send SOURCE to a TermCue server and show its hints.
+
+    SOURCE is an audio file, "-" for raw s16le mono on standard input, "mic" for the microphone, or "sample".
+    """
+    if list_devices:
+        print_devices(as_json)
+        return
+    if source is None or url is None or glossary is None:
+        raise click.UsageError(ADVICE, context)
+    from app.render import HintTable, JsonLines
+    from streaming.client import StreamOptions
+
+    audio = open_source(source, sample_rate, device, realtime, notify=note)
+    options = StreamOptions(
+        glossary=glossary,
+        format=audio.format,
+        api_key=api_key,
+        profile=profile,
+        target_lang=target_lang,
+        vad_events=vad_events,
+        abstain_events=abstentions,
+    )
+    asyncio.run(_show_hints(url, audio, options, JsonLines() if as_json else HintTable(note)))
+
+
+async def _show_hints(url: str, audio: "Source", options: "StreamOptions", sink: "Sink") -> None:
+    from streaming.client import stream_hints
+
+    with sink:
+        async for message in stream_hints(url, audio.chunks(), options):
+            sink.show(message)

@@ -1,0 +1,134 @@
+"""Settings from `termcue.toml` and `TERMCUE_*` variables, laid under the flags of the command line.
+
+The keys are the options of the commands themselves, so there is no second list of them to keep true:
+`glossary = "talks"` at the top sets it for every command that has `--glossary`, the same under `[listen]`
+for that one; `TERMCUE_GLOSSARY` and `TERMCUE_LISTEN_GLOSSARY` do the same and win over the file. A key
+that no command has is an error.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from streaming.errors import SettingError
+
+CONFIG_FILE = "termcue.toml"
+PREFIX = "TERMCUE_"
+# Variables that belong to the command as a whole and are read by its own options.
+GROUP_VARIABLES = frozenset({"TERMCUE_CONFIG", "TERMCUE_LOG_LEVEL"})
+
+Defaults = dict[str, dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as it was found: `command` is None for all commands; `origin` is told in errors."""
+
+    command: str | None
+    key: str
+    value: object
+    origin: str
+
+
+def read_defaults(group: click.Group, config: Path | None, environment: Mapping[str, str]) -> Defaults:
+    """Defaults for each command of `group`, in the shape of click's `default_map`.
+
+    Args:
+        group: the commands whose options are the keys.
+        config: a TOML file; None looks for `termcue.toml` in the working folder.
+        environment: the process's variables.
+
+    Raises:
+        SettingError: a file that is missing or not TOML, an unknown key, or a value of the wrong kind.
+    """
+    defaults: Defaults = {name: {} for name in group.commands}
+    for settings in (_file_settings(group, config), _environment_settings(group, environment)):
+        # A setting for one command wins over one for all, whatever their order.
+        for setting in sorted(settings, key=lambda found: found.command is not None):
+            _apply(group, setting, defaults)
+    return defaults
+
+
+def _file_settings(group: click.Group, config: Path | None) -> Iterator[Setting]:
+    path = config or Path(CONFIG_FILE)
+    if config is None and not path.exists():
+        return
+    for key, value in _parsed(path).items():
+        if key in group.commands and isinstance(value, dict):
+            for inner, setting in value.items():
+                yield Setting(key, inner.replace("-", "_"), setting, f"{path}, [{key}] {inner}")
+        else:
+            yield Setting(None, key.replace("-", "_"), value, f"{path}, {key}")
+
+
+def _parsed(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise SettingError(f"{path} does not exist; give another file to --config.") from error
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not TOML ({error}); correct it there.") from error
+
+
+def _environment_settings(group: click.Group, environment: Mapping[str, str]) -> Iterator[Setting]:
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX) or variable in GROUP_VARIABLES:
+            continue
+        key = variable.removeprefix(PREFIX).lower()
+        command = next((name for name in group.commands if key.startswith(f"{name}_")), None)
+        yield Setting(command, key.removeprefix(f"{command}_"), value, variable)
+
+
+def _apply(group: click.Group, setting: Setting, defaults: Defaults) -> None:
+    commands = list(group.commands) if setting.command is None else [setting.command]
+    options = {name: _options(group.commands[name]) for name in commands}
+    if not any(setting.key in found for found in options.values()):
+        raise SettingError(_unknown_key(setting, {key for found in options.values() for key in found}))
+    for name, found in options.items():
+        if setting.key in found:
+            option = found[setting.key]
+            defaults[name][option.name or setting.key] = _converted(option, setting)
+
+
+def _options(command: click.Command) -> dict[str, click.Option]:
+    """Key (the long name of the option, with underscores) -> option."""
+    options = (parameter for parameter in command.params if isinstance(parameter, click.Option))
+    return {max(option.opts, key=len).lstrip("-").replace("-", "_"): option for option in options}
+
+
+def _unknown_key(setting: Setting, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(setting.key, known, n=1)
+    cure = f"did you mean {close[0].replace('_', '-')!r}?" if close else "see termcue COMMAND --help."
+    where = "no command has this option" if setting.command is None else f"{setting.command} has no such option"
+    return f"{setting.origin}: {where}; {cure}"
+
+
+def _converted(option: click.Option, setting: Setting) -> object:
+    """The value as the option's own type takes it. Raises SettingError naming where it stands."""
+    values: list[object] = [setting.value]
+    if option.multiple:
+        if isinstance(setting.value, list):
+            values = setting.value
+        elif isinstance(setting.value, str):
+            values = list(setting.value.split(os.pathsep))
+    try:
+        converted = [_convert_one(option, value, setting) for value in values]
+    except click.BadParameter as error:
+        raise SettingError(f"{setting.origin}: {error.message}") from error
+    return converted if option.multiple else converted[0]
+
+
+def _convert_one(option: click.Option, value: object, setting: Setting) -> object:
+    # TOML has types: a flag is true or false, a number is not text. Variables are always text.
+    is_flag_value = isinstance(value, bool)
+    if isinstance(value, dict | list) or (is_flag_value != option.is_flag and not isinstance(value, str)):
+        expected = "true or false" if option.is_flag else f"a value like --{setting.key.replace('_', '-')} takes"
+        raise SettingError(f"{setting.origin}: {value!r} does not fit; give {expected}.")
+    return option.type.convert(value, option, None)

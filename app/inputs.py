@@ -1,0 +1,75 @@
+"""The SOURCE of `listen` and `stream`: what its name stands for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streaming.sources import Notify, Source
+
+SAMPLE = "sample"
+STDIN = "-"
+MICROPHONE = "mic"
+
+
+def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bool, notify: "Notify") -> "Source":
+    """Open the source called `name`.
+
+    Args:
+        name: "sample", "-", "mic" or an audio file (a file of such a name is written ./mic).
+        sample_rate: of raw audio on standard input, in Hz.
+        device: which microphone.
+        is_realtime: hold the audio back to the speed of speech; a microphone is as fast as that anyway.
+        notify: is told what is unusual but usable.
+
+    Raises:
+        AudioError: it cannot be streamed.
+    """
+    from streaming.sources import FileSource, RealTimeSource, SequenceSource, StdinSource
+
+    if name == MICROPHONE:
+        from streaming.microphone import MicrophoneSource
+
+        return MicrophoneSource(device, notify)
+    source: Source
+    if name == STDIN:
+        source = StdinSource(sample_rate)
+    elif name == SAMPLE:
+        from app.samples import recordings
+
+        source = SequenceSource([FileSource(recording.path) for recording in recordings()])
+    else:
+        source = FileSource(Path(name), notify=notify)
+    return RealTimeSource(source) if is_realtime else source
+
+
+def print_devices(as_json: bool) -> None:
+    """Print the microphones, the default one marked."""
+    import json
+
+    import click
+
+    from streaming.microphone import input_devices
+
+    devices = input_devices()
+    for device in devices:
+        if as_json:
+            click.echo(
+                json.dumps(
+                    {
+                        "type": "Device",
+                        "index": device.index,
+                        "name": device.name,
+                        "channels": device.channels,
+                        "sample_rate": device.sample_rate,
+                        "default": device.is_default,
+                    },
+                    ensure_ascii=False,
+                )
+            )
+        else:
+            mark = "*" if device.is_default else " "
+            click.echo(
+                f"{mark} {device.index:>3}  {device.name}  ({device.channels} channels, {device.sample_rate} Hz)"
+            )
+    if not devices:
+        click.echo("termcue: no microphone is connected.", err=True)

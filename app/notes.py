@@ -1,0 +1,13 @@
+"""Sentences to the user beside the results."""
+
+import click
+
+
+def counted(number: int, noun: str) -> str:
+    """1 hint, 2 hints."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def note(sentence: str) -> None:
+    """Say one sentence on standard error."""
+    click.echo(f"termcue: {sentence}", err=True)

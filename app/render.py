@@ -1,0 +1,153 @@
+"""What a listener sees: JSON lines of the wire protocol, or a table that grows as hints come.
+
+Results go to standard output; notes, such as what is being listened to, go to standard error.
+"""
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from app.notes import counted
+from streaming.protocol import Begin, Metadata, ServerMessage, TermHint, Warning, encode
+
+Print = Callable[[str], None]
+
+
+class Sink(Protocol):
+    """Takes the messages of one stream in order."""
+
+    def __enter__(self) -> Self:
+        """Start to show."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave standard output whole."""
+        ...
+
+    def show(self, message: ServerMessage) -> None:
+        """Show one message at once."""
+        ...
+
+    def heard(self, seconds: float) -> None:
+        """Say up to which second of the audio clock audio has been taken."""
+        ...
+
+
+class JsonLines:
+    """Every message as one line of JSON, flushed at once."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+
+    def __enter__(self) -> Self:
+        """Nothing to prepare."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held back, so nothing is left to write."""
+
+    def show(self, message: ServerMessage) -> None:
+        """Write one line in one piece, so that an interrupt leaves no half of it."""
+        self._stream.write(encode(message) + "\n")
+        self._stream.flush()
+
+    def heard(self, seconds: float) -> None:
+        """The messages carry the clock themselves."""
+
+
+class HintTable:
+    """Hints as rows of a table, each printed once; on a terminal a last line shows the clock.
+
+    Args:
+        note: takes sentences about the stream, for standard error.
+        console: where the rows go; standard output by default.
+    """
+
+    def __init__(self, note: Print, console: Console | None = None) -> None:
+        self._note = note
+        self._console = console or Console(highlight=False)
+        if not self._console.is_terminal:
+            self._console.width = 100
+        self._live = (
+            Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        )
+        self._hints = 0
+        self._shown_second = -1
+
+    def __enter__(self) -> Self:
+        """Start the clock line on a terminal."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the clock line away; the rows stay."""
+        if self._live:
+            self._live.stop()
+
+    def show(self, message: ServerMessage) -> None:
+        """Print a hint as a row; tell of the rest what a listener needs."""
+        match message:
+            case Begin():
+                glossary = message.glossary
+                self._say(
+                    f"listening for {counted(glossary.terms, 'term')} of {glossary.id} "
+                    f"({message.profile}, threshold {message.threshold:.2f})"
+                )
+                self._console.print(_row("time", "term", "translation", "probability", style="bold"))
+            case TermHint():
+                self._hints += 1
+                self._console.print(
+                    _row(_clock(message.start), message.term, message.translation or "", f"{message.score:.2f}")
+                )
+            case Warning():
+                self._say(f"warning: {message.message}")
+            case Metadata():
+                self._say(f"{counted(message.hints, 'hint')} in {message.duration:.1f} s of audio")
+            case _:
+                pass
+
+    def _say(self, sentence: str) -> None:
+        if self._live:
+            # Standard error shares the terminal: the clock line makes room, and comes back with the next second.
+            self._live.update(Text(""), refresh=True)
+        self._note(sentence)
+
+    def heard(self, seconds: float) -> None:
+        """Move the clock line on, once a second of audio."""
+        if self._live and int(seconds) != self._shown_second:
+            self._shown_second = int(seconds)
+            self._live.update(
+                Text(f"heard {_clock(seconds)}, {counted(self._hints, 'hint')}", style="dim"), refresh=True
+            )
+
+
+def _row(*cells: str, style: str = "") -> Table:
+    row = Table.grid(padding=(0, 2), expand=True)
+    row.add_column(width=9, justify="right")
+    row.add_column(ratio=3, overflow="fold")
+    row.add_column(ratio=3, overflow="fold")
+    row.add_column(width=11, justify="right")
+    # Terms are data: brackets in them are not markup.
+    row.add_row(*(Text(cell, style=style) for cell in cells))
+    return row
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as h:mm:ss.s, hours only where there are some."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{rest // 10:02d}.{rest % 10}"

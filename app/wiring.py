@@ -1,0 +1,149 @@
+"""Composition: model folder -> encoders, index -> pipeline, both -> the session of one stream.
+
+One model serves every stream, and an index is immutable and shared too; scorer, detector and pipeline belong to one
+stream. `listen` drives the same session as the server does, so that both say the same.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from streaming.audio import AudioFormat
+from streaming.calibration import PROFILES
+from streaming.decision import DecisionConfig
+from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
+from streaming.errors import SettingError
+from streaming.events import SAMPLE_RATE
+from streaming.model_folder import BUNDLED, ModelFolder
+from streaming.pipeline import Pipeline, PipelineConfig
+from streaming.protocol import Limits
+from streaming.scoring import TermScorer
+from streaming.session import ServedGlossary, Session, SessionSettings
+from streaming.term_index import TermIndex
+from streaming.vad import WebRtcDetector
+
+SOURCE_LANG = "en"
+# One stream per process, so its name need not tell it from others; a fixed one keeps two runs equal.
+LOCAL_SESSION = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """What the user asked for: `threshold` beats `false_hints_per_hour` beats `profile`."""
+
+    profile: str
+    false_hints_per_hour: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A checked model folder and the encoders that streams share."""
+
+    folder: ModelFolder
+    frames: OnnxFrameEncoder
+    spans: OnnxSpanEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGlossary:
+    """An index under the name by which listeners know it."""
+
+    id: str
+    index: TermIndex
+
+    @property
+    def target_langs(self) -> tuple[str, ...]:
+        """Codes of the translations in the order of the glossary; "" where the language is not named."""
+        return tuple(dict.fromkeys(lang for entry in self.index.entries for lang in entry.translations))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which messages a listener wants: translations in `target_lang`, and which kinds of event."""
+
+    target_lang: str | None
+    vad_events: bool
+    abstentions: bool
+
+
+def load_folder(path: Path | None) -> ModelFolder:
+    """Check a model folder, the bundled one if `path` is None. Raises ModelError."""
+    return ModelFolder.load(path or BUNDLED)
+
+
+def load_model(folder: ModelFolder) -> Model:
+    """Make a checked folder's encoders ready to run. Raises ModelError."""
+    return Model(folder, OnnxFrameEncoder(folder), OnnxSpanEncoder(folder))
+
+
+def decision_of(folder: ModelFolder, sensitivity: Sensitivity, entries: int) -> DecisionConfig:
+    """When a candidate becomes a hint, for a glossary of that many entries."""
+    if sensitivity.threshold is not None:
+        return DecisionConfig(threshold=sensitivity.threshold)
+    per_hour = sensitivity.false_hints_per_hour or PROFILES[sensitivity.profile]
+    return DecisionConfig(threshold=folder.calibration.threshold(per_hour, entries))
+
+
+def make_pipeline(model: Model, index: TermIndex, decision: DecisionConfig, audio_format: AudioFormat) -> Pipeline:
+    """A pipeline for one stream of that format."""
+    config = PipelineConfig(
+        decision=decision,
+        format=audio_format,
+        context_ms=model.folder.spec.context_samples * 1000 // SAMPLE_RATE,
+    )
+    scorer = TermScorer(index, model.spans, model.folder.calibration)
+    return Pipeline(model.frames, index, scorer, WebRtcDetector(), config)
+
+
+def serve_glossary(model: Model, glossary: OpenGlossary) -> ServedGlossary:
+    """A glossary as sessions open it, with the thresholds of each profile for its size."""
+    entries = len(glossary.index.entries)
+    return ServedGlossary(
+        version=glossary.index.version,
+        terms=entries,
+        profiles={name: decision_of(model.folder, Sensitivity(name), entries) for name in PROFILES},
+        open=lambda settings: make_pipeline(model, glossary.index, settings.decision, settings.format),
+        source_lang=SOURCE_LANG,
+        target_langs=glossary.target_langs,
+    )
+
+
+def by_id(glossaries: Iterable[OpenGlossary]) -> dict[str, OpenGlossary]:
+    """Glossaries under their ids. Raises SettingError where two have the same."""
+    named: dict[str, OpenGlossary] = {}
+    for glossary in glossaries:
+        if glossary.id in named:
+            raise SettingError(
+                f"two glossaries are called {glossary.id!r}; rename one file, or publish it as another id."
+            )
+        named[glossary.id] = glossary
+    return named
+
+
+def choose_target_lang(glossary: OpenGlossary, asked: str | None) -> str | None:
+    """The language to show: the one asked for, else the glossary's first. Raises SettingError if it has no such."""
+    langs = glossary.target_langs
+    if asked is not None and asked not in langs and "" not in langs:
+        there = ", ".join(langs) or "none"
+        raise SettingError(f"glossary {glossary.id} has no translations into {asked!r}; it has: {there}.")
+    return asked if asked is not None else next(iter(langs), None)
+
+
+def local_session(
+    model: Model, glossary: OpenGlossary, sensitivity: Sensitivity, told: Told, audio_format: AudioFormat
+) -> Session:
+    """The session of one local stream."""
+    decision = decision_of(model.folder, sensitivity, len(glossary.index.entries))
+    settings = SessionSettings(
+        glossary=glossary.id,
+        format=audio_format,
+        profile=sensitivity.profile,
+        decision=decision,
+        source_lang=SOURCE_LANG,
+        target_lang=told.target_lang,
+        vad_events=told.vad_events,
+        abstain_events=told.abstentions,
+    )
+    served = serve_glossary(model, glossary)
+    return Session(LOCAL_SESSION, settings, served, served.open(settings), Limits())
