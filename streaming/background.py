@@ -15,10 +15,13 @@ from streaming.entries import Form
 from streaming.errors import ModelError
 from streaming.model_folder import ModelFolder
 from streaming.scoring import FormBank
-from streaming.symbols import CHARACTERS
+from streaming.symbols import CHARACTERS, PHONEMES
 
 STEPS_PER_NAT = 16.0
 _QUANTILE = 0.97
+_SYMBOLS = len(CHARACTERS) + len(PHONEMES)
+# A form with more symbols than a context has frames fits nowhere; an index holds finite numbers only.
+_LEAST_SCORE = -255 / STEPS_PER_NAT
 
 
 def pack_background(contexts: Sequence[EncodedContext]) -> bytes:
@@ -32,8 +35,8 @@ def pack_background(contexts: Sequence[EncodedContext]) -> bytes:
 
 def unpack_background(content: bytes) -> list[EncodedContext]:
     """The reverse of `pack_background`, without span features. Raises ValueError for another shape."""
-    packed = np.load(io.BytesIO(content), allow_pickle=False)
-    if packed.ndim != 3 or packed.dtype != np.uint8:
+    packed = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if packed.ndim != 3 or packed.shape[2] != _SYMBOLS or packed.dtype != np.uint8:
         raise ValueError(f"background of shape {packed.shape} and type {packed.dtype}")
     log_probs = packed.astype(np.float32) / -STEPS_PER_NAT
     split = len(CHARACTERS)
@@ -58,7 +61,7 @@ def statistics_of(
         scores = [bank.score(context, 0) for context in contexts]
         columns = []
         for head in (0, 2):
-            best = np.stack([s[head] for s in scores])
+            best = np.maximum(np.stack([s[head] for s in scores]), _LEAST_SCORE)
             columns += [best.mean(axis=0), np.quantile(best, _QUANTILE, axis=0)]
         rows.append(np.stack(columns, axis=1))
         progress(min(first + batch, len(forms)))

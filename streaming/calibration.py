@@ -65,6 +65,8 @@ class Calibration:
         )
         if tuple(raw["features"]) != FEATURES:
             raise ValueError(f"calibration for other features: {raw['features']}")
+        if {calibration.mean.shape, calibration.scale.shape, calibration.weights.shape} != {(len(FEATURES),)}:
+            raise ValueError(f"calibration whose mean, scale or weights are not {len(FEATURES)} numbers")
         if calibration.false_per_hour.shape != (len(calibration.sizes), len(calibration.thresholds)):
             raise ValueError("calibration table of another shape")
         return calibration

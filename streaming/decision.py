@@ -9,7 +9,7 @@ from streaming.events import SAMPLE_RATE, Abstention, AbstentionReason, Alternat
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 # Two spans tell of the same stretch of audio when they share more than this part of their union.
-_SAME_STRETCH_IOU = 0.5
+_SAME_STRETCH_IOU = 0.65
 # A hint older than the longest context (30 s) and its refractory time can meet no candidate any more.
 _MEMORY_SAMPLES = 30 * SAMPLE_RATE
 _MAX_ALTERNATIVES = 3
@@ -57,7 +57,7 @@ class DecisionConfig:
     """
 
     threshold: float
-    refractory_ms: int = 800
+    refractory_ms: int = 400
     max_hints_per_hop: int = 5
 
     def __post_init__(self) -> None:
@@ -146,9 +146,7 @@ class Decider:
         Either a hint (of this hop or an earlier one), or an entry already hinted that is `spoken` in this hop still.
         """
         return any(
-            rival.entry_index != candidate.entry_index
-            and rival.probability >= candidate.probability
-            and _same_stretch(rival, candidate)
+            rival.probability >= candidate.probability and self._are_rivals(rival, candidate)
             for rivals in (self._emitted, spoken)
             for rival in rivals
         )
@@ -177,14 +175,21 @@ class Decider:
     def _alternatives(self, winner: Candidate, candidates: Iterable[Candidate]) -> tuple[Alternative, ...]:
         best: dict[int, float] = {}
         for rival in candidates:
-            if (
-                _ALTERNATIVE_FLOOR <= rival.probability <= winner.probability
-                and rival.entry_index != winner.entry_index
-                and _same_stretch(rival, winner)
-            ):
+            if _ALTERNATIVE_FLOOR <= rival.probability <= winner.probability and self._are_rivals(rival, winner):
                 best[rival.entry_index] = max(rival.probability, best.get(rival.entry_index, 0.0))
         ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:_MAX_ALTERNATIVES]
         return tuple(self._alternative(self._entries[index], score) for index, score in ranked)
+
+    def _are_rivals(self, one: Candidate, other: Candidate) -> bool:
+        """True for two entries of which only one can have been said on a stretch of audio.
+
+        "Conference" and "conference number" can both have been said, whatever the part of the stretch they share.
+        """
+        if one.entry_index == other.entry_index or not _same_stretch(one, other):
+            return False
+        terms = (f" {self._entries[c.entry_index].term.lower()} " for c in (one, other))
+        shorter, longer = sorted(terms, key=len)
+        return shorter not in longer
 
     @staticmethod
     def _alternative(entry: TermEntry, score: float) -> Alternative:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class ModelFolder:
     spec: ModelSpec
     encoder_id: str
     calibration: Calibration
-    contents: Mapping[str, bytes]
+    contents: Mapping[str, bytes] = field(repr=False)
 
     @classmethod
     def load(cls, path: Path) -> "ModelFolder":

@@ -38,6 +38,7 @@ class ScoringConfig:
     Attributes:
         exhaustive_forms: a glossary of at most so many forms is aligned whole.
         proposals: forms taken from the span search of a larger glossary.
+        proposal_frames: the spans searched end in so many frames before now.
         neighbours_per_span: index hits per span.
         late_frames: a path that ended up to so many frames ago may still become a hint.
         floor: mean log-probability per symbol under which a form is no candidate.
@@ -46,10 +47,11 @@ class ScoringConfig:
 
     exhaustive_forms: int = 1500
     proposals: int = 150
+    proposal_frames: int = 32
     neighbours_per_span: int = 10
     late_frames: int = 64
-    floor: float = -2.0
-    most: int = 10
+    floor: float = -2.4
+    most: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,9 @@ class TermScorer:
             )
         return sorted(best.values(), key=lambda c: (-c.probability, c.entry_index))
 
-    def proposals(self, encoded: EncodedContext, first_end: int) -> NDArray[np.int64]:
-        """The forms nearest to any span that ends in the frames asked for, best first: int64[≤ proposals]."""
-        spans = self._grid.grid(len(encoded.frames), first_end)
+    def proposals(self, encoded: EncodedContext) -> NDArray[np.int64]:
+        """The forms nearest to any span that ended just now, best first: int64[≤ proposals]."""
+        spans = self._grid.grid(len(encoded.frames), len(encoded.frames) - self._config.proposal_frames)
         vectors = self._spans.embed(pool_spans(encoded.frames, spans))
         ids, similarity = self._index.search(vectors, self._config.neighbours_per_span)
         order = np.argsort(-similarity.ravel(), kind="stable")
@@ -148,7 +150,7 @@ class TermScorer:
         if self._whole is not None:
             chosen, bank = np.arange(len(self._index.forms)), self._whole
         else:
-            chosen = self.proposals(encoded, first_end)
+            chosen = self.proposals(encoded)
             bank = FormBank([self._index.forms[i] for i in chosen])
         characters, character_end, phonemes, phoneme_end, winner = bank.score(encoded, first_end)
         mean = (characters + phonemes) / 2

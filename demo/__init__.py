@@ -1,0 +1,1 @@
+"""The page that an interpreter keeps open."""

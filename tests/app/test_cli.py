@@ -1,0 +1,185 @@
+"""The edge of the command line: exit codes, one sentence per error, help at once."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from app import cli as edge
+from streaming.errors import AudioError, GlossaryError, SettingError
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("listen", "reindex", "glossaries", "serve", "stream", "doctor")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run where no settings file and no variable of the developer is found."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("TERMCUE_"):
+            monkeypatch.delenv(name)
+
+
+def _command_that(act: Callable[[], object]) -> click.Command:
+    return click.Command("act", callback=act)
+
+
+def _raise(error: BaseException) -> Callable[[], object]:
+    def act() -> object:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingError("threshold is 2; give 0..1"), 2),
+        (GlossaryError("terms.csv is empty; put one term on each line"), 1),
+        (AudioError("talk.wav does not exist"), 1),
+        (PermissionError(13, "Permission denied", "/data"), 1),
+    ],
+)
+def test_known_errors_are_one_sentence_and_a_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int
+) -> None:
+    """What a user can cure is said in one line on standard error, nothing on standard output."""
+    monkeypatch.setitem(edge.cli.commands, "act", _command_that(_raise(error)))
+    assert edge.run(["act"]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"termcue: error: {error}\n"
+
+
+def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends with 130 and no word beyond the line break after ^C."""
+    monkeypatch.setitem(edge.cli.commands, "act", _command_that(_raise(KeyboardInterrupt())))
+    assert edge.run(["act"]) == 130
+    printed = capsys.readouterr()
+    assert printed.out + printed.err.strip() == ""
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that no user can cure keeps its traceback."""
+    monkeypatch.setitem(edge.cli.commands, "act", _command_that(_raise(ZeroDivisionError())))
+    with pytest.raises(ZeroDivisionError):
+        edge.run(["act"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["listen"], "termcue listen sample"),
+        (["listen", "talk.wav"], "--glossary terms.csv"),
+        (["listen", "sample", "--threshold", "2"], "--threshold"),
+        (["listen", "sample", "--threshold", "0.5", "--false-hints-per-hour", "5"], "exclude each other"),
+        (["listen", "sample", "--profile", "loud"], "--profile"),
+        (["stream", "talk.wav"], "termcue stream talk.wav --url"),
+        (["reindex"], "GLOSSARY"),
+        (["reindex", "terms.csv"], "--id"),
+        (["serve", "--data-dir", "none"], "no glossary is published in none"),
+        (["serve", "--glossary", "x", "--tls-cert", "c.pem"], "--tls-key"),
+        (["dance"], "dance"),
+    ],
+)
+def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    """Wrong usage says what would be right, on standard error, with exit code 2."""
+    assert edge.run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["reindex", "terms.csv", "--id", "../up"], "'../up'"),
+        (["serve", "--glossary", "x", "--tls-cert", "c.pem", "--tls-key", "k.pem"], "c.pem does not exist"),
+        (["serve", "--glossary", "x", "--api-keys-file", "keys.txt"], "keys.txt"),
+        (["--config", "other.toml", "doctor"], "other.toml does not exist"),
+    ],
+)
+def test_setting_that_cannot_be_used_ends_with_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    """A setting out of its range is wrong usage too, found before anything is built."""
+    (tmp_path / "terms.csv").write_text("term\nkernel\n")
+    assert edge.run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_settings_file_of_the_folder_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """termcue.toml in the working folder counts, and a mistake in it stops the command."""
+    (tmp_path / "termcue.toml").write_text("[listen]\nglosary = 'x'\n")
+    assert edge.run(["doctor"]) == 2
+    assert (
+        "termcue.toml, [listen] glosary: listen has no such option; did you mean 'glossary'?" in capsys.readouterr().err
+    )
+
+
+def test_flag_beats_a_setting_that_contradicts_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--threshold on the command line silences false-hints-per-hour of the settings; two settings are an error."""
+    monkeypatch.setenv("TERMCUE_FALSE_HINTS_PER_HOUR", "5")
+    arguments = ["listen", "missing.wav", "--glossary", "x"]
+    assert edge.run([*arguments, "--threshold", "0.5"]) == 1
+    assert "missing.wav does not exist" in capsys.readouterr().err
+    monkeypatch.setenv("TERMCUE_THRESHOLD", "0.5")
+    assert edge.run(arguments) == 2
+    assert "exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """Every command explains itself with an example that can be copied."""
+    assert edge.run([command, "--help"]) == 0
+    assert f"\n    termcue {command}" in capsys.readouterr().out
+
+
+def test_commands_are_those_that_work() -> None:
+    """No command is listed that does nothing yet."""
+    assert sorted(edge.cli.commands) == sorted(COMMANDS)
+
+
+def test_help_answers_at_once() -> None:
+    """--help takes under half a second and loads none of the heavy libraries."""
+    program = (
+        "import sys; from app.cli import run; run(['listen', '--help']);"
+        "sys.exit(sorted({'numpy', 'onnxruntime', 'faiss', 'rich', 'pydantic'} & set(sys.modules)) or 0)"
+    )
+    fastest = 9.0
+    for _ in range(3):
+        started = time.monotonic()
+        finished = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        fastest = min(fastest, time.monotonic() - started)
+        assert finished.returncode == 0, finished.stderr
+    assert fastest < 0.5
+
+
+def test_reader_that_goes_away_is_no_error() -> None:
+    """`termcue ... | head` ends without a word."""
+    program = "from app.cli import cli, main; import click\n"
+    program += (
+        "cli.add_command(click.Command('act', callback=lambda: [click.echo('x' * 999) for _ in range(999)]))\nmain()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "act"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1

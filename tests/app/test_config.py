@@ -1,0 +1,91 @@
+"""Settings from file and environment: the keys are the options, and nothing unknown passes."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from app.cli import cli
+from app.config import read_defaults
+from streaming.errors import SettingError
+
+
+def _read(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> dict[str, dict[str, object]]:
+    path = tmp_path / "termcue.toml"
+    path.write_text(text)
+    return read_defaults(cli, path, environment or {})
+
+
+def test_top_level_key_reaches_every_command_that_has_it(tmp_path: Path) -> None:
+    """A key at the top of the file is a default of each command with that option."""
+    defaults = _read(tmp_path, 'profile = "mt"\n')
+    assert defaults["listen"] == {"profile": "mt"}
+    assert defaults["stream"] == {"profile": "mt"}
+    assert defaults["reindex"] == {}
+
+
+def test_table_of_a_command_wins_over_the_top(tmp_path: Path) -> None:
+    """What is said for one command is stronger than what is said for all."""
+    defaults = _read(tmp_path, 'profile = "mt"\n[listen]\nprofile = "booth"\nfalse-hints-per-hour = 12\n')
+    assert defaults["listen"] == {"profile": "booth", "false_hints_per_hour": 12.0}
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """Variables are stronger than the file, for all commands and for one."""
+    environment = {
+        "TERMCUE_PROFILE": "mt",
+        "TERMCUE_LISTEN_THRESHOLD": "0.5",
+        "PATH": "x",
+        "TERMCUE_LOG_LEVEL": "debug",
+    }
+    defaults = _read(tmp_path, 'profile = "booth"\n', environment)
+    assert defaults["listen"] == {"profile": "mt", "threshold": 0.5}
+    assert defaults["stream"]["profile"] == "mt"
+
+
+def test_repeatable_option_takes_a_list_or_one_value(tmp_path: Path) -> None:
+    """An option that may be given several times takes an array, and a single value as an array of one."""
+    assert _read(tmp_path, '[serve]\nglossary = ["a", "b"]\n')["serve"] == {"glossary": ["a", "b"]}
+    assert _read(tmp_path, 'glossary = "a"\n')["serve"] == {"glossary": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[listen]\ntreshold = 0.5\n", r"\[listen\] treshold: .*did you mean 'threshold'\?"),
+        ("colour = 1\n", "colour: no command has this option"),
+        ("[dance]\nx = 1\n", "dance: no command has this option"),
+        ("[listen]\nthreshold = 1.5\n", r"\[listen\] threshold: 1\.5 is not in the range"),
+        ("[listen]\nthreshold = true\n", "threshold: True does not fit"),
+        ("[listen]\nrealtime = 1\n", "realtime: 1 does not fit; give true or false"),
+        ("[listen\n", "is not TOML"),
+    ],
+)
+def test_unknown_key_or_wrong_value_names_its_place(tmp_path: Path, text: str, said: str) -> None:
+    """An error in the file says where it stands and what would be right."""
+    with pytest.raises(SettingError, match=said):
+        _read(tmp_path, text)
+
+
+def test_unknown_variable_is_an_error(tmp_path: Path) -> None:
+    """A misspelt variable does not pass in silence."""
+    with pytest.raises(SettingError, match=r"TERMCUE_LISTEN_PROFIL.*'profile'"):
+        _read(tmp_path, "", {"TERMCUE_LISTEN_PROFIL": "mt"})
+
+
+def test_missing_file_is_an_error_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """termcue.toml is optional; a file named by the user is not."""
+    monkeypatch.chdir(tmp_path)
+    assert read_defaults(cli, None, {}) == {name: {} for name in cli.commands}
+    with pytest.raises(SettingError, match="does not exist"):
+        read_defaults(cli, tmp_path / "other.toml", {})
+
+
+def test_flag_wins_over_every_default(tmp_path: Path) -> None:
+    """The command line has the last word."""
+    context = cli.commands["listen"].make_context(
+        "listen", ["sample", "--profile", "booth"], default_map=_read(tmp_path, 'profile = "mt"\n')["listen"]
+    )
+    with context:
+        assert context.params["profile"] == "booth"
+        assert context.get_parameter_source("profile") is click.core.ParameterSource.COMMANDLINE

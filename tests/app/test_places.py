@@ -1,0 +1,17 @@
+"""Where things are kept."""
+
+from pathlib import Path
+
+from app.places import Places
+
+
+def test_folders_follow_the_xdg_specification() -> None:
+    """The XDG variables say where data and cache lie; without them it is below the home folder."""
+    assert Places.of(None, {"HOME": "/h"}) == Places(Path("/h/.local/share/termcue"), Path("/h/.cache/termcue"))
+    environment = {"HOME": "/h", "XDG_DATA_HOME": "/d", "XDG_CACHE_HOME": "/c"}
+    assert Places.of(None, environment) == Places(Path("/d/termcue"), Path("/c/termcue"))
+
+
+def test_named_data_folder_wins() -> None:
+    """--data-dir is taken as it is."""
+    assert Places.of(Path("x"), {"HOME": "/h"}).data == Path("x")

@@ -1,0 +1,128 @@
+"""What a listener sees: JSON lines for programs, rows for people."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from app.render import HintTable, JsonLines
+from streaming.protocol import (
+    AudioPart,
+    Begin,
+    GlossaryPart,
+    LatencyPart,
+    Metadata,
+    TermHint,
+    Warning,
+    encode,
+)
+
+BEGIN = Begin(
+    seq=0,
+    protocol=1,
+    session_id="s_1",
+    glossary=GlossaryPart(id="talks", version="v1", terms=3),
+    profile="booth",
+    threshold=0.5,
+    audio=AudioPart(encoding="linear16", sample_rate=16_000, channels=1),
+)
+METADATA = Metadata(seq=9, session_id="s_1", duration=3.0, hints=1, abstained_windows=2, from_close=True)
+
+
+def _hint(term: str, start: float = 3661.26) -> TermHint:
+    return TermHint(
+        seq=1,
+        hint_id="h1",
+        rev=1,
+        is_final=True,
+        term=term,
+        translation="掩码语言模型",
+        entry_id="talks:1",
+        start=start,
+        end=start + 1,
+        start_sample=round(start * 16_000),
+        end_sample=round((start + 1) * 16_000),
+        emitted=start + 1.5,
+        score=0.914,
+        raw_similarity=None,
+        rank=1,
+        occurrence=1,
+        glossary_version="v1",
+        alternatives=(),
+        latency_ms=LatencyPart(since_term_end=500),
+    )
+
+
+def _table() -> tuple[HintTable, io.StringIO, list[str]]:
+    written, notes = io.StringIO(), list[str]()
+    return HintTable(notes.append, Console(file=written, width=80, highlight=False)), written, notes
+
+
+def test_json_lines_are_the_wire_messages() -> None:
+    """Each message is one line, the same text that goes over the wire."""
+    written = io.StringIO()
+    with JsonLines(written) as sink:
+        for message in (BEGIN, _hint("masked"), METADATA):
+            sink.show(message)
+            sink.heard(1.0)
+    lines = written.getvalue().splitlines()
+    assert lines == [encode(message) for message in (BEGIN, _hint("masked"), METADATA)]
+    assert [json.loads(line)["type"] for line in lines] == ["Begin", "TermHint", "Metadata"]
+
+
+def test_table_has_one_row_per_hint() -> None:
+    """A row holds time, term, translation and probability; the rest is told as notes."""
+    table, written, notes = _table()
+    with table:
+        for message in (BEGIN, _hint("masked language model"), METADATA):
+            table.show(message)
+            table.heard(2.0)
+    header, row = written.getvalue().splitlines()
+    assert header.split() == ["time", "term", "translation", "probability"]
+    assert row.split() == ["1:01:01.3", "masked", "language", "model", "掩码语言模型", "0.91"]
+    assert notes == ["listening for 3 terms of talks (booth, threshold 0.50)", "1 hint in 3.0 s of audio"]
+
+
+def test_brackets_in_a_term_are_not_markup() -> None:
+    """A term is data: it is shown as it is written."""
+    table, written, _ = _table()
+    table.show(_hint("[bold]list[0][/bold]", 0.0))
+    assert "[bold]list[0][/bold]" in written.getvalue()
+
+
+def test_long_terms_are_folded_not_cut() -> None:
+    """Nothing of a term is lost for want of width."""
+    table, written, _ = _table()
+    table.show(_hint("x" * 120, 0.0))
+    assert written.getvalue().count("x") == 120
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.0, "0:00.0"), (59.96, "1:00.0"), (125.34, "2:05.3"), (3600.0, "1:00:00.0")]
+)
+def test_times_are_minutes_and_tenths(seconds: float, shown: str) -> None:
+    """Seconds of the audio clock are shown as a clock, hours only where there are some."""
+    table, written, _ = _table()
+    table.show(_hint("term", seconds))
+    assert written.getvalue().split()[0] == shown
+
+
+def test_warning_is_told_beside_the_rows() -> None:
+    """A warning never mixes with results."""
+    table, written, notes = _table()
+    table.show(Warning(seq=1, code="dropped", message="3 frames lost"))
+    assert written.getvalue() == ""
+    assert notes == ["warning: 3 frames lost"]
+
+
+def test_terminal_shows_the_clock_and_leaves_only_rows() -> None:
+    """On a terminal a last line follows the audio clock; it is gone in the end."""
+    written, notes = io.StringIO(), list[str]()
+    console = Console(file=written, width=80, force_terminal=True, highlight=False)
+    with HintTable(notes.append, console) as table:
+        table.show(BEGIN)
+        table.heard(61.0)
+        table.show(_hint("term", 60.0))
+    assert "heard 1:01.0, 0 hints" in written.getvalue()
+    assert "term" in written.getvalue()

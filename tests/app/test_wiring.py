@@ -1,0 +1,56 @@
+"""Composition without a model: ids, languages and what happens to a glossary that is not there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.glossaries import id_of
+from app.wiring import OpenGlossary, by_id, choose_target_lang
+from index_builder.testing import HashEncoder, flat_background
+from streaming.entries import Entry, make_form
+from streaming.errors import SettingError
+from streaming.term_index import TermIndex
+
+
+def _glossary(*translations: dict[str, str], glossary_id: str = "talks") -> OpenGlossary:
+    entries = [Entry(f"e{number}", f"term {number}", each) for number, each in enumerate(translations)]
+    forms = [make_form(number, "term", []) for number in range(len(entries))]
+    vectors = HashEncoder().embed([form.characters for form in forms])
+    index = TermIndex(entries, forms, vectors, flat_background(forms).astype(np.float32), "hash-encoder", "v1")
+    return OpenGlossary(glossary_id, index)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("terms.csv", "terms"), ("My Terms (2024).csv", "my-terms-2024"), ("术语.csv", "glossary"), ("a..b.tsv", "a..b")],
+)
+def test_id_of_a_file_is_its_name_in_safe_letters(name: str, expected: str) -> None:
+    """A file without an id is listened for under its own name."""
+    assert id_of(Path(name)) == expected
+
+
+def test_language_is_the_one_asked_for_or_the_first() -> None:
+    """Translations are shown in the language asked for, else in the glossary's first."""
+    glossary = _glossary({"de": "a", "zh": "b"}, {"es": "c"})
+    assert glossary.target_langs == ("de", "zh", "es")
+    assert choose_target_lang(glossary, None) == "de"
+    assert choose_target_lang(glossary, "es") == "es"
+    assert choose_target_lang(_glossary({}), None) is None
+
+
+def test_language_that_is_not_there_is_refused() -> None:
+    """A language without translations is an error that lists those there are."""
+    with pytest.raises(SettingError, match=r"into 'fr'; it has: de, zh"):
+        choose_target_lang(_glossary({"de": "a", "zh": "b"}), "fr")
+
+
+def test_unnamed_language_serves_any() -> None:
+    """A glossary that does not name the language of its translations is taken at the user's word."""
+    assert choose_target_lang(_glossary({"": "a"}), "fr") == "fr"
+
+
+def test_two_glossaries_of_one_id_are_refused() -> None:
+    """Which of two would be served must not depend on their order."""
+    with pytest.raises(SettingError, match="'talks'"):
+        by_id([_glossary({"de": "a"}), _glossary({"de": "b"})])

@@ -1,0 +1,268 @@
+"""Glossary files as people have them."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index_builder.formats import GlossaryFile, Languages, ParsedGlossary, parse_glossary, read_glossary, read_source
+from index_builder.formats import source as source_module
+from index_builder.formats.columns import column_of, language_code
+from streaming.errors import GlossaryError
+
+
+def _parse(text: str, target: str = "") -> ParsedGlossary:
+    return parse_glossary(GlossaryFile(Path("g.csv"), text.encode()), Languages("en", target))
+
+
+def _pairs(text: str, target: str = "") -> list[tuple[str, dict[str, str]]]:
+    return [(row.term, dict(row.translations)) for row in _parse(text, target).rows]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_tables_are_recognised(delimiter: str, end: str, bom: str) -> None:
+    """Any of four delimiters, any end of line, with or without a byte order mark."""
+    lines = [delimiter.join(cells) for cells in (("term", "de"), ("plague", "Pest"), ("lord mayor", "Bürgermeister"))]
+    assert _pairs(bom + end.join(lines) + end) == [("plague", {"de": "Pest"}), ("lord mayor", {"de": "Bürgermeister"})]
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("plague\nlord mayor\n", [("plague", {}), ("lord mayor", {})]),
+        ("term\nplague", [("plague", {})]),
+        ("plague,Pest\nion,Ion\n", [("plague", {"de": "Pest"}), ("ion", {"de": "Ion"})]),
+        ("English,German,zh-CN\nion,Ion,离子\n", [("ion", {"de": "Ion", "zh-cn": "离子"})]),
+        ("de;en\nPest;plague\n", [("plague", {"de": "Pest"})]),
+        ("Source;Target\nion;Ion\n", [("ion", {"de": "Ion"})]),
+        ("term,translation,source\nion,Ion,IUPAC\n", [("ion", {"de": "Ion"})]),
+        ('term,translation\n"Paris, Texas","Paris; Texas"\n', [("Paris, Texas", {"de": "Paris; Texas"})]),
+        ('term,translation\n"two\nlines",x\nion,Ion\n', [("two\nlines", {"de": "x"}), ("ion", {"de": "Ion"})]),
+        ('term,translation\n5" disk,Diskette\n', [('5" disk', {"de": "Diskette"})]),
+        ("ion,Ion\n\n,,\n  \nplague,Pest\n", [("ion", {"de": "Ion"}), ("plague", {"de": "Pest"})]),
+        ("word\nphrase\nEnglish\n", [("word", {}), ("phrase", {}), ("English", {})]),
+        ("Paris, Texas\nplague\nion\nsalt\n", [("Paris, Texas", {}), ("plague", {}), ("ion", {}), ("salt", {})]),
+    ],
+)
+def test_columns_are_recognised(text: str, pairs: list[tuple[str, dict[str, str]]]) -> None:
+    """By header names, by language, by position, or a bare list."""
+    assert _pairs(text, target="de") == pairs
+
+
+def test_optional_columns() -> None:
+    """Ids, notes, several aliases and pronunciations are read from their columns."""
+    (row,) = _parse(
+        "id,term,aliases,pronunciations,note\nt1,SQL,sequel; my sql,S IY K W AH L / EH S | K Y UW | EH L,db\n"
+    ).rows
+    assert (row.row_id, row.note, row.aliases) == ("t1", "db", ("sequel", "my sql"))
+    assert row.pronunciations == ("S IY K W AH L", "EH S | K Y UW | EH L")
+
+
+def test_second_term_column_is_an_alias() -> None:
+    """A column named by the source language beside "term" is another name."""
+    assert _parse("term,en\nion,charged particle\n").rows[0].aliases == ("charged particle",)
+
+
+def test_lines_are_counted_in_the_file() -> None:
+    """Each row knows the line where it begins, also after cells of several lines."""
+    rows = _parse('term,translation\n"a\nb",x\n\nion,Ion\n').rows
+    assert [row.place.line for row in rows] == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [('"never closed,x', "never closed"), ('"closed"late,x', "follows a closing quote"), ("a" * 140_000, "131072")],
+)
+def test_unreadable_row_is_rejected_and_the_next_is_read(line: str, reason: str) -> None:
+    """A broken quote costs its own line only."""
+    parsed = _parse(f"term,translation\n{line}\nion,Ion\n")
+    assert [row.term for row in parsed.rows] == ["ion"]
+    assert [(row.file, row.line) for row in parsed.rejected] == [("g.csv", 2)]
+    assert reason in parsed.rejected[0].reason
+    assert len(parsed.rejected[0].value) <= 80
+
+
+def test_ignored_columns_are_told() -> None:
+    """A column that is not understood gives a warning, with or without a header."""
+    assert "'colour'" in _parse("term,colour\nion,red\n").warnings[0].message
+    assert "columns 3 to 4" in _parse("ion,Ion,a,b\nsalt,Salz,c,d\n").warnings[0].message
+
+
+def test_header_without_a_term_column_is_refused() -> None:
+    """When all columns are languages but none is the source, the cure is named."""
+    with pytest.raises(GlossaryError, match="name one of them term, source or en"):
+        _parse("de,fr\nPest,peste\n")
+
+
+_CELL = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12
+)
+
+
+@given(st.lists(st.tuples(_CELL, _CELL), max_size=12), st.sampled_from(",;\t|"))
+def test_quoted_tables_lose_no_row(rows: list[tuple[str, str]], delimiter: str) -> None:
+    """Whatever stands in quoted cells, each row that is not blank comes back."""
+    quoted = [delimiter.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in [("term", "note"), *rows]]
+    parsed = _parse("\n".join(quoted))
+    expected = [(term.strip(), note.strip()) for term, note in rows if term.strip() or note.strip()]
+    assert [(row.term, row.note) for row in parsed.rows] == expected
+    assert parsed.rejected == ()
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=200))
+def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
+    """No content gives a traceback."""
+    with contextlib.suppress(GlossaryError):
+        lines = [row.place.line for row in _parse(text).rows]
+        assert lines == sorted(lines)
+
+
+SEED = {
+    "neural network": {
+        "url": "http://example.org",
+        "term": "Neural network",
+        "target_translations": {"zh": "神经网络", "de": "Neuronales Netz"},
+        "short_description": "a model",
+        "confused": False,
+    },
+    "ion": "Ion",
+    "broken": 5,
+}
+
+
+def test_seed_glossary_as_an_object() -> None:
+    """The seed's object keyed by term, with lines, and a member of another kind rejected."""
+    parsed = _parse(json.dumps(SEED, indent=1), target="de")
+    first, second = parsed.rows
+    assert (first.term, first.key, first.note) == ("Neural network", "neural network", "a model")
+    assert first.translations == {"zh": "神经网络", "de": "Neuronales Netz"}
+    assert (second.term, dict(second.translations)) == ("ion", {"de": "Ion"})
+    assert [row.place.line for row in parsed.rows] == [2, 12]
+    assert [(row.value, row.line) for row in parsed.rejected] == [("broken", 13)]
+
+
+def test_seed_glossary_as_a_list() -> None:
+    """A list of objects or strings; fields may be lists; numbers are no terms."""
+    text = '["plague", {"source": "ion", "de": "Ion", "aliases": ["ions", 3], "pronunciations": ["AY AH N"], "id": 7},\n 4, null]'
+    parsed = _parse(text)
+    assert [row.term for row in parsed.rows] == ["plague", "ion"]
+    row = parsed.rows[1]
+    assert (row.translations, row.aliases, row.pronunciations, row.row_id) == (
+        {"de": "Ion"},
+        ("ions", "3"),
+        ("AY AH N",),
+        "7",
+    )
+    assert [rejected.line for rejected in parsed.rejected] == [2, 2]
+
+
+def test_first_of_several_translations_is_taken() -> None:
+    """A list where one text is wanted gives its first; values that are no text give none."""
+    (row,) = _parse(
+        '[{"term": ["ion"], "target_translations": {"de": [null, "Ion", "Ladungsträger"], "fr": true}}]'
+    ).rows
+    assert (row.term, row.translations) == ("ion", {"de": "Ion"})
+
+
+def test_provenance_is_not_the_term() -> None:
+    """A field "source" beside "term" says something else."""
+    assert _parse('[{"source": "Wikipedia", "term": "ion"}]').rows[0].term == "ion"
+
+
+def test_key_that_stands_twice_is_kept() -> None:
+    """JSON parsers drop the first of two equal keys; a glossary may not."""
+    assert len(_parse('{"a b": {"de": "x"}, "a b": {"de": "y"}}').rows) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "{", '{"a"}', '{"a": 1,}', '["a" "b"]', "[1] 2", "{1: 2}", "[" * 100_000, "[tru]"]
+)
+def test_broken_json_is_refused_with_its_place(text: str) -> None:
+    """The message names line and column."""
+    with pytest.raises(GlossaryError, match=r"not sound JSON at line 1, column \d+"):
+        _parse(text)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}"])
+def test_empty_json_has_no_rows(text: str) -> None:
+    """An empty list is sound; the glossary is refused later, with all its files."""
+    assert _parse(text).rows == ()
+
+
+def test_aliases_are_read_beside(tmp_path: Path) -> None:
+    """`alt2main.json` gives alias rows; a main term that is no text is rejected."""
+    (tmp_path / "g.csv").write_text("term\nneural network\n")
+    (tmp_path / "alt2main.json").write_text('{"neural nets": "neural network",\n "x": 3}')
+    parsed = read_glossary(tmp_path / "g.csv", aliases=tmp_path / "alt2main.json")
+    assert [(row.alias, row.main) for row in parsed.alias_rows] == [("neural nets", "neural network")]
+    assert [(row.file, row.line) for row in parsed.rejected] == [("alt2main.json", 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [('["x"]', "object of"), ("alias,main", "not sound JSON"), ("", "not sound JSON")]
+)
+def test_alias_file_of_another_shape_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """An alias file must be a JSON object."""
+    (tmp_path / "g.csv").write_text("ion\n")
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(GlossaryError, match=message):
+        read_glossary(tmp_path / "g.csv", aliases=tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"term\nM\xfcller\n", r"byte 0xfc at offset 6 \(line 2\).*iconv"),
+        (b"\xef\xbb\xbfterm\nM\xfcller\n", "offset 9"),
+        ("term\nion\n".encode("utf-16"), "UTF-16"),
+        (b"PK\x03\x04rest", "zip archive.*CSV"),
+        (b"%PDF-1.7", "PDF"),
+        (b"term\nio\0n\n", "NUL byte at offset 7"),
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf \n", "is empty"),
+    ],
+)
+def test_files_that_are_no_glossary_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    """One sentence with the value and the cure."""
+    (tmp_path / "g.csv").write_bytes(content)
+    with pytest.raises(GlossaryError, match=message):
+        read_glossary(tmp_path / "g.csv")
+
+
+def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
+    """A wrong path is named."""
+    with pytest.raises(GlossaryError, match="no glossary file"):
+        read_source(tmp_path / "none.csv")
+    with pytest.raises(GlossaryError, match="is a folder"):
+        read_source(tmp_path)
+    (tmp_path / "f").write_bytes(b"")
+    with pytest.raises(GlossaryError, match="cannot be read"):
+        read_source(tmp_path / "f" / "g.csv")
+
+
+def test_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file beyond the limit is not parsed."""
+    monkeypatch.setattr(source_module, "MAX_BYTES", 10)
+    (tmp_path / "g.csv").write_bytes(b"x" * 11)
+    with pytest.raises(GlossaryError, match="split the glossary"):
+        read_source(tmp_path / "g.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("DE", "de"), ("pt_BR", "pt-br"), ("Chinese", "zh"), ("xx", ""), ("de-", ""), ("de-!", "")]
+)
+def test_language_codes(name: str, code: str) -> None:
+    """Codes with a region and English names; nothing else."""
+    assert language_code(name) == code
+
+
+def test_column_names_do_not_depend_on_case_or_blanks() -> None:
+    """The column of terms is found as " Source Term " too."""
+    column = column_of(" Source Term ", Languages())
+    assert column is not None
+    assert column.role == "term"

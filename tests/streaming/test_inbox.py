@@ -1,0 +1,103 @@
+import asyncio
+
+from streaming.inbox import Inbox
+
+
+def test_frames_come_out_in_their_order() -> None:
+    """Text and audio keep the order in which they came."""
+
+    async def scenario() -> list[bytes | str | None]:
+        inbox = Inbox(1000)
+        for frame in (b"a", "b", b"c"):
+            await inbox.put(frame)
+        return [await inbox.get() for _ in range(3)]
+
+    assert asyncio.run(scenario()) == [b"a", "b", b"c"]
+
+
+def test_a_full_inbox_makes_its_writer_wait_and_counts_it_once() -> None:
+    """No frame is lost, the bytes that wait stay bounded, and one stretch of waiting counts as one overflow."""
+
+    async def scenario() -> tuple[list[int], list[int], list[int]]:
+        inbox = Inbox(1000)
+        written = 0
+        overflows = []
+
+        async def write() -> None:
+            nonlocal written
+            for number in range(20):
+                await inbox.put(bytes([number]) * 300)
+                written += 1
+
+        numbers, waiting = [], []
+        for _ in range(2):
+            written = 0
+            writer = asyncio.create_task(write())
+            await asyncio.sleep(0.01)
+            waiting.append(written)
+            numbers += [frame[0] for frame in await _take(inbox, 20)]
+            await writer
+            overflows.append(inbox.overflows)
+            idle = asyncio.create_task(inbox.get())
+            await asyncio.sleep(0.01)
+            await inbox.put(b"")
+            await idle
+        return numbers, waiting, overflows
+
+    assert asyncio.run(scenario()) == ([*range(20), *range(20)], [2, 2], [1, 2])
+
+
+async def _take(inbox: Inbox, count: int) -> list[bytes]:
+    frames = [await inbox.get() for _ in range(count)]
+    return [frame for frame in frames if isinstance(frame, bytes)]
+
+
+def test_a_flood_of_empty_frames_is_bounded() -> None:
+    """A frame without content has weight."""
+
+    async def scenario() -> bool:
+        inbox = Inbox(1000)
+
+        async def flood() -> None:
+            for _ in range(100):
+                await inbox.put(b"")
+
+        writer = asyncio.create_task(flood())
+        await asyncio.sleep(0.01)
+        full = not writer.done()
+        inbox.end()
+        await writer
+        return full
+
+    assert asyncio.run(scenario())
+
+
+def test_a_frame_above_the_bound_still_fits_alone() -> None:
+    """A bound below the size of a frame does not stop the stream."""
+
+    async def scenario() -> tuple[bytes | str | None, int]:
+        inbox = Inbox(10)
+        await inbox.put(bytes(100))
+        return await inbox.get(), inbox.overflows
+
+    assert asyncio.run(scenario()) == (bytes(100), 0)
+
+
+def test_an_end_frees_writer_and_reader() -> None:
+    """After the end nobody waits, what was queued is forgotten and what comes later is dropped."""
+
+    async def scenario() -> list[bytes | str | None]:
+        inbox = Inbox(100)
+        await inbox.put(bytes(90))
+        writer = asyncio.create_task(inbox.put(bytes(90)))
+        await asyncio.sleep(0.01)
+        inbox.end()
+        await writer
+        await inbox.put(b"late")
+        empty = Inbox(100)
+        reader = asyncio.create_task(empty.get())
+        await asyncio.sleep(0.01)
+        empty.end()
+        return [await inbox.get(), await reader]
+
+    assert asyncio.run(scenario()) == [None, None]
