@@ -194,7 +194,9 @@ def calibrating(materials: Materials, model: Path, streams: Mapping[Path, Sequen
         loaded = {str(index): TermIndex.load(index, folder.encoder_id) for index in indexes}
         evidence += collect(stream, folder, loaded)
         _LOG.info("%s: heard with %d glossaries", stream.name, len(loaded))
-    rows = [(re.sub(r"\d+$", "", e.name), label(e)) for e in evidence]
+    smallest = {e.name: min(o.size for o in evidence if o.name == e.name) for e in evidence}
+    # The weights come from each stream's smallest glossary: distractors of larger ones would only drown its terms.
+    rows = [(re.sub(r"\d+$", "", e.name), label(e)) for e in evidence if e.size == smallest[e.name]]
     verdicts = {bool(right) for _, labelled in rows for right in labelled.right}
     if len(verdicts) < 2:
         raise StageError(
@@ -203,8 +205,9 @@ def calibrating(materials: Materials, model: Path, streams: Mapping[Path, Sequen
         )
     sweeps: dict[int, list[list[StreamScore]]] = {}
     report = []
-    for one, (voices, own) in zip(evidence, rows, strict=True):
-        others = [labelled for name, labelled in rows if name != voices] or [own]
+    for one in evidence:
+        voices = re.sub(r"\d+$", "", one.name)
+        others = [labelled for name, labelled in rows if name != voices] or [labelled for _, labelled in rows]
         scores = sweep(one, fit(others))
         sweeps.setdefault(nominal_size(one.size), []).append(scores)
         recall = {str(allowed): round(recall_at(scores, allowed).recall, 4) for allowed in (12, 60, 300)}
