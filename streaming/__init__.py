@@ -1,1 +1,7 @@
 """Everything needed at serve time: audio in, hints or abstentions out, with no torch anywhere."""
+
+import os
+
+# ONNX Runtime records events about its host for its maker unless told not to, when it is imported. What is heard here
+# concerns nobody else; who wants to send such events may set the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

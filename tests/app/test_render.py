@@ -8,11 +8,14 @@ from rich.console import Console
 
 from app.render import HintTable, JsonLines
 from streaming.protocol import (
+    Abstain,
     AudioPart,
     Begin,
     GlossaryPart,
     LatencyPart,
     Metadata,
+    SpeechEndedMessage,
+    SpeechStartedMessage,
     TermHint,
     Warning,
     encode,
@@ -105,7 +108,36 @@ def test_times_are_minutes_and_tenths(seconds: float, shown: str) -> None:
     """Seconds of the audio clock are shown as a clock, hours only where there are some."""
     table, written, _ = _table()
     table.show(_hint("term", seconds))
-    assert written.getvalue().split()[0] == shown
+    assert written.getvalue().splitlines()[1].split()[0] == shown
+
+
+def test_header_comes_with_the_first_row() -> None:
+    """A stream without a hint prints nothing on standard output."""
+    table, written, _ = _table()
+    with table:
+        table.show(BEGIN)
+        table.show(METADATA)
+    assert written.getvalue() == ""
+
+
+def test_other_events_are_lines_of_the_table() -> None:
+    """Abstentions and the bounds of speech, where they were asked for, are shown without --json too."""
+    table, written, _ = _table()
+    table.show(SpeechStartedMessage(seq=1, timestamp=0.5))
+    table.show(Abstain(seq=2, start=0.64, end=0.96, reason="below_threshold", best_score=0.31))
+    table.show(SpeechEndedMessage(seq=3, timestamp=1.5))
+    assert [line.split() for line in written.getvalue().splitlines()[1:]] == [
+        ["0:00.5", "(speech", "started)"],
+        ["0:00.6", "(below_threshold)", "0.31"],
+        ["0:01.5", "(speech", "ended)"],
+    ]
+
+
+def test_key_of_the_address_is_told_as_an_option() -> None:
+    """A server's warning names the option of the command, not the key of its address."""
+    table, _, notes = _table()
+    table.show(Warning(seq=1, code="no_target_lang", message="add target_lang=de (there are: de, zh)"))
+    assert notes == ["warning: add --target-lang de (there are: de, zh)"]
 
 
 def test_warning_is_told_beside_the_rows() -> None:

@@ -145,7 +145,7 @@ def measure(model: Model, index: TermIndex, stream: LongStream, size: str) -> Ro
     )
 
 
-def _thin(thresholds: NDArray[np.float64], most: int = 80) -> NDArray[np.float64]:
+def _thin(thresholds: NDArray[np.float64], most: int = 240) -> NDArray[np.float64]:
     """At most so many thresholds, evenly by rank, the ends kept."""
     picks = np.unique(np.linspace(0, len(thresholds) - 1, most).round().astype(int))
     return np.asarray(thresholds[picks], np.float64)

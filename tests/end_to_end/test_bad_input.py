@@ -5,8 +5,9 @@ import io
 import json
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import soundfile
 
 from app.cli import run
 from app.samples import recordings
+from streaming.audio import AudioFormat
 from streaming.model_folder import BUNDLED, encoder_id_of, spec_digest
+from streaming.testing import ListSource
 
 SENTENCE = "termcue: error: "
 
@@ -203,6 +206,43 @@ def test_check_publishes_nothing(place: Place, capsys: pytest.CaptureFixture[str
     report = json.loads(capsys.readouterr().out)
     assert (report["type"], report["entries"], report["version"]) == ("IndexReport", 2, "")
     assert place.written() == set()
+
+
+def test_doubtful_glossary_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is odd about a bare file is said, now and from the cache: three warnings, how many more, no translation."""
+    columns = ",".join(f"colour{number}" for number in range(5))
+    (place.folder / "terms.csv").write_text(f"term,{columns}\nfellow Americans,1,2,3,4,5\n")
+    arguments = ["listen", str(recordings()[1].path), "--glossary", "terms.csv", "--threshold", "1"]
+    for _ in range(2):
+        assert run(arguments) == 0
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.count("is not known and is ignored") == 3
+        assert "and 2 more: termcue reindex terms.csv --check" in printed.err
+        assert "this glossary has no translations" in printed.err
+
+
+def test_report_counts_in_the_singular(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """One row is one row and one entry."""
+    (place.folder / "terms.csv").write_text("term,de\ncountry,Land\n")
+    assert run(["reindex", "terms.csv", "--check"]) == 0
+    assert capsys.readouterr().out.startswith("1 row: 1 entry (1 spoken form), 0 merged")
+
+
+@pytest.mark.parametrize(("source", "code"), [("mic", 0), ("talk.wav", 130)])
+def test_interrupt_ends_a_session(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, source: str, code: int
+) -> None:
+    """Ctrl-C is how a microphone's session ends; of any other source it says that the rest was not heard."""
+
+    class Interrupted(ListSource):
+        def chunks(self) -> Iterator[bytes]:
+            yield bytes(32_000)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("app.commands.listen.open_source", lambda *_, **__: Interrupted(AudioFormat(), []))
+    assert run(["listen", source, "--glossary", str(_good_glossary(place)), "--json"]) == code
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["type"] == "Metadata"
 
 
 # ---- model and index folders ----

@@ -103,21 +103,30 @@ def test_published_glossary_is_served_with_the_same_hints(environment: dict[str,
     assert unknown.stderr.count(b"\n") == 1
 
 
+def test_no_published_glossary_is_said(environment: dict[str, str]) -> None:
+    """An empty list is nothing on standard output and a sentence on standard error."""
+    listed = _run(environment, "glossaries", "list")
+    assert (listed.returncode, listed.stdout) == (0, b"")
+    assert b"no glossary is published in" in listed.stderr
+
+
 def test_published_glossaries_are_listed_and_shown(environment: dict[str, str]) -> None:
     """What reindex published can be found again; an id that was never published is told with those that were."""
     version = json.loads(_run(environment, "reindex", str(glossary_path()), "--id", "talks", "--json", *MODEL).stdout)[
         "version"
     ]
     listed = _run(environment, "glossaries", "list", "--json")
-    assert json.loads(listed.stdout) == {"type": "Glossary", "id": "talks", "version": version}
+    found = {"type": "Glossary", "id": "talks", "version": version, "entries": 54, "target_langs": ["de", "zh", "es"]}
+    assert json.loads(listed.stdout) == found
+    assert b"54 entries     de, zh, es" in _run(environment, "glossaries", "list").stdout
     assert json.loads(_run(environment, "glossaries", "show", "talks", "--json").stdout)["version"] == version
     unknown = _run(environment, "glossaries", "show", "other")
     assert unknown.returncode == 1
     assert b"(published: talks)" in unknown.stderr
 
 
-def test_interrupt_of_a_stream_is_quiet_and_leaves_whole_lines(environment: dict[str, str]) -> None:
-    """Ctrl-C while listening: exit code 130, whole lines, no traceback."""
+def test_interrupt_of_a_stream_is_its_end(environment: dict[str, str]) -> None:
+    """Ctrl-C while listening: what was heard is told to the sum of the stream, exit code 130, no traceback."""
     command = _command("listen", "sample", "--realtime", "--json", "--abstentions", *MODEL)
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -128,8 +137,24 @@ def test_interrupt_of_a_stream_is_quiet_and_leaves_whole_lines(environment: dict
         rest, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert b"Traceback" not in said
-    assert all(json.loads(line) for line in (*first, *rest.splitlines()))
-    assert not rest or rest.endswith(b"\n")
+    assert rest.endswith(b"\n")
+    messages = [json.loads(line) for line in (*first, *rest.splitlines())]
+    assert messages[-1]["type"] == "Metadata"
+    assert messages[-1]["duration"] < 30
+
+
+def test_reader_of_a_client_that_goes_away_is_no_error(environment: dict[str, str]) -> None:
+    """`termcue stream ... | head` ends without a word, as other commands do."""
+    with _server(environment, "--glossary", str(glossary_path())) as (_, url):
+        command = _command("stream", SHORT, "--url", url, "--glossary", "glossary", "--json", "--abstentions")
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 def test_interrupt_of_a_client_waiting_for_input_is_quiet(environment: dict[str, str]) -> None:

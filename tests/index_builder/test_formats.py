@@ -90,7 +90,16 @@ def test_unreadable_row_is_rejected_and_the_next_is_read(line: str, reason: str)
 def test_ignored_columns_are_told() -> None:
     """A column that is not understood gives a warning, with or without a header."""
     assert "'colour'" in _parse("term,colour\nion,red\n").warnings[0].message
+    assert "by a language code such as de" in _parse("term,Klingonisch\nion,x\n").warnings[0].message
     assert "columns 3 to 4" in _parse("ion,Ion,a,b\nsalt,Salz,c,d\n").warnings[0].message
+
+
+@pytest.mark.parametrize("header", ["term,German,de", "term,de,de", "term,translation,target"])
+def test_second_column_of_a_language_is_told(header: str) -> None:
+    """Of two columns for one language the first counts where it is filled, and that is said."""
+    parsed = _parse(f"{header}\nion,Ion,Jon\nsalt,,Salz\n")
+    assert [list(row.translations.values()) for row in parsed.rows] == [["Ion"], ["Salz"]]
+    assert [warning.kind for warning in parsed.warnings] == ["repeated_language"]
 
 
 def test_header_without_a_term_column_is_refused() -> None:
@@ -254,10 +263,15 @@ def test_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("DE", "de"), ("pt_BR", "pt-br"), ("Chinese", "zh"), ("xx", ""), ("de-", ""), ("de-!", "")]
+    ("name", "code"),
+    [
+        *[("DE", "de"), ("pt_BR", "pt-br"), ("xx", ""), ("de-", ""), ("de-!", ""), ("Klingon", "")],
+        *[("Chinese", "zh"), ("中文", "zh"), ("Chinesisch", "zh"), ("简体中文", "zh-cn"), ("German", "de")],
+        *[("Deutsch", "de"), ("Español", "es"), ("Espan\u0303ol", "es"), ("FRANÇAIS", "fr"), ("tiếng Việt", "vi")],
+    ],
 )
 def test_language_codes(name: str, code: str) -> None:
-    """Codes with a region and English names; nothing else."""
+    """Codes with a region, English names and a language's own name, however its accents are written."""
     assert language_code(name) == code
 
 

@@ -184,7 +184,7 @@ def test_a_choice_of_translations_is_asked_for(desk: Desk) -> None:
     _, outputs = desk.open(target_langs=("de", "zh"))
     assert _kinds(outputs) == [Begin, Warning]
     assert isinstance(outputs[1], Warning)
-    assert "target_lang=de, zh" in outputs[1].message
+    assert "target_lang=de (there are: de, zh)" in outputs[1].message
 
 
 def test_a_translation_of_unnamed_language_serves_any_wish(desk: Desk) -> None:

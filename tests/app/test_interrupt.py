@@ -1,0 +1,62 @@
+"""Ctrl-C ends the audio, not the work on it."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from app.interrupt import UntilInterrupt
+from streaming.audio import AudioFormat
+from streaming.testing import ListSource
+
+FORMAT = AudioFormat()
+
+
+class InterruptedSource(ListSource):
+    """A source during whose second chunk the user presses Ctrl-C."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """One chunk, then the signal where more was waited for."""
+        yield b"first"
+        signal.raise_signal(signal.SIGINT)
+        yield b"never"
+
+
+def test_source_without_interrupt_is_unchanged() -> None:
+    """All chunks come, and Ctrl-C means again what it meant before."""
+    before = signal.getsignal(signal.SIGINT)
+    source = UntilInterrupt(ListSource(FORMAT, [b"a", b"b"]))
+    assert source.format == FORMAT
+    assert list(source.chunks()) == [b"a", b"b"]
+    assert not source.is_interrupted
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_interrupt_of_a_wait_ends_the_source() -> None:
+    """While audio is waited for, Ctrl-C is the end of it."""
+    before = signal.getsignal(signal.SIGINT)
+    source = UntilInterrupt(InterruptedSource(FORMAT, []))
+    assert list(source.chunks()) == [b"first"]
+    assert source.is_interrupted
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_interrupt_of_the_work_lets_it_end() -> None:
+    """While a chunk is worked on, Ctrl-C breaks nothing off; no further chunk comes."""
+    source = UntilInterrupt(ListSource(FORMAT, [b"a", b"b"]))
+    heard = []
+    for chunk in source.chunks():
+        signal.raise_signal(signal.SIGINT)
+        heard.append(chunk)
+    assert heard == [b"a"]
+    assert source.is_interrupted
+
+
+def test_second_interrupt_stops_at_once() -> None:
+    """Whoever presses Ctrl-C again does not want to wait."""
+    chunks = UntilInterrupt(ListSource(FORMAT, [b"a", b"b"])).chunks()
+    next(chunks)
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert list(chunks) == []
