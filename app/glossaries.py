@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.notes import note
+from app.notes import counted, note
 from app.places import Places
 from app.progress import progress_bar
 from app.wiring import SOURCE_LANG, OpenGlossary
@@ -24,6 +24,9 @@ from streaming.model_folder import ModelFolder
 from streaming.term_index import TermIndex
 
 SAMPLE_ID = "sample"
+SHOWN_WARNINGS = 3
+# Part of the cache's key: raised whenever the same file is read into other entries.
+READING = "2"
 _NO_ID = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -68,15 +71,26 @@ def _open_file(path: Path, glossary_id: str, folder: ModelFolder, places: Places
         parsed = parse_glossary(file, Languages(SOURCE_LANG, ""))
         return build_with(assemble(glossary_id, [parsed]), [file], folder, version)
 
-    cached = cached_index(path, places.cache / "indexes", folder.encoder_id, build, options={"id": glossary_id})
-    rejected = cached.report.rejected
-    if rejected:
-        first = rejected[0]
-        note(
-            f"{len(rejected)} of {cached.report.rows} rows of {path} are not used; the first is line {first.line}: "
-            f"{first.value!r}: {first.reason}; all of them: termcue reindex {path} --check"
-        )
+    options = {"id": glossary_id, "reading": READING}
+    cached = cached_index(path, places.cache / "indexes", folder.encoder_id, build, options=options)
+    _tell(cached.report, path)
     return OpenGlossary(glossary_id, cached.index)
+
+
+def _tell(report: IndexReport, path: Path) -> None:
+    """Say on standard error what a user would otherwise miss in the hints."""
+    if report.rejected:
+        first = report.rejected[0]
+        note(
+            f"{len(report.rejected)} of {counted(report.rows, 'row')} of {path} are not used; the first is line "
+            f"{first.line}: {first.value!r}: {first.reason}; all of them: termcue reindex {path} --check"
+        )
+    for warning in report.warnings[:SHOWN_WARNINGS]:
+        note(f"warning: {f'{warning.entry}: ' if warning.entry else ''}{warning.message}")
+    if len(report.warnings) > SHOWN_WARNINGS:
+        note(f"and {len(report.warnings) - SHOWN_WARNINGS} more: termcue reindex {path} --check")
+    if not report.target_langs:
+        note(f"this glossary has no translations: {path}")
 
 
 def read_glossaries(
@@ -138,4 +152,5 @@ def checked_report(glossary: Glossary, seconds: float) -> IndexReport:
         rejected=glossary.rejected,
         warnings=glossary.warnings,
         seconds=round(seconds, 3),
+        target_langs=glossary.target_langs,
     )

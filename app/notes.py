@@ -3,9 +3,9 @@
 import click
 
 
-def counted(number: int, noun: str) -> str:
-    """1 hint, 2 hints."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """1 hint, 2 hints; 1 entry, 2 entries."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def note(sentence: str) -> None:

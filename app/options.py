@@ -91,8 +91,8 @@ def source_options(command: Command) -> Command:
 def event_options(command: Command) -> Command:
     """--abstentions and --vad-events."""
     for decorate in (
-        click.option("--vad-events", is_flag=True, help="With --json: also SpeechStarted and SpeechEnded."),
-        click.option("--abstentions", is_flag=True, help="With --json: also an Abstain for each hop without a hint."),
+        click.option("--vad-events", is_flag=True, help="Tell also where speech starts and ends."),
+        click.option("--abstentions", is_flag=True, help="Tell also of each hop without a hint, and why."),
     ):
         command = decorate(command)
     return command

@@ -14,7 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from app.notes import counted
-from streaming.protocol import Begin, Metadata, ServerMessage, TermHint, Warning, encode
+from streaming.protocol import (
+    Abstain,
+    Begin,
+    Metadata,
+    ServerMessage,
+    SpeechEndedMessage,
+    SpeechStartedMessage,
+    TermHint,
+    Warning,
+    encode,
+)
 
 Print = Callable[[str], None]
 
@@ -82,6 +92,7 @@ class HintTable:
             Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
         )
         self._hints = 0
+        self._has_header = False
         self._shown_second = -1
 
     def __enter__(self) -> Self:
@@ -106,18 +117,28 @@ class HintTable:
                     f"listening for {counted(glossary.terms, 'term')} of {glossary.id} "
                     f"({message.profile}, threshold {message.threshold:.2f})"
                 )
-                self._console.print(_row("time", "term", "translation", "probability", style="bold"))
             case TermHint():
                 self._hints += 1
-                self._console.print(
-                    _row(_clock(message.start), message.term, message.translation or "", f"{message.score:.2f}")
-                )
+                self._print(message.start, message.term, message.translation or "", f"{message.score:.2f}")
+            case Abstain():
+                self._print(message.start, f"({message.reason})", "", f"{message.best_score:.2f}", style="dim")
+            case SpeechStartedMessage():
+                self._print(message.timestamp, "(speech started)", "", "", style="dim")
+            case SpeechEndedMessage():
+                self._print(message.timestamp, "(speech ended)", "", "", style="dim")
             case Warning():
-                self._say(f"warning: {message.message}")
+                # A server speaks of its address's keys; here they are options.
+                self._say(f"warning: {message.message.replace('target_lang=', '--target-lang ')}")
             case Metadata():
                 self._say(f"{counted(message.hints, 'hint')} in {message.duration:.1f} s of audio")
             case _:
                 pass
+
+    def _print(self, start: float, *cells: str, style: str = "") -> None:
+        if not self._has_header:
+            self._has_header = True
+            self._console.print(_row("time", "term", "translation", "probability", style="bold"))
+        self._console.print(_row(_clock(start), *cells, style=style))
 
     def _say(self, sentence: str) -> None:
         if self._live:

@@ -51,6 +51,11 @@ class Glossary:
     rejected: tuple[RejectedRow, ...]
     warnings: tuple[GlossaryWarning, ...]
 
+    @property
+    def target_langs(self) -> tuple[str, ...]:
+        """Codes of the translations in the order of the glossary; "" where the language is not named."""
+        return tuple(dict.fromkeys(lang for each in self.entries for lang in each.entry.translations))
+
 
 @dataclass(slots=True)
 class _Draft:

@@ -11,7 +11,10 @@ from streaming.term_index import TermIndex
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What became of the rows of a glossary: rows = entries + merged + rejected."""
+    """What became of the rows of a glossary: rows = entries + merged + rejected.
+
+    `target_langs` are the codes of the translations; "" where a language is not named.
+    """
 
     id: str
     version: str
@@ -22,6 +25,7 @@ class IndexReport:
     rejected: tuple[RejectedRow, ...]
     warnings: tuple[GlossaryWarning, ...]
     seconds: float
+    target_langs: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, glossary: Glossary, index: TermIndex, seconds: float) -> Self:
@@ -36,6 +40,7 @@ class IndexReport:
             glossary.rejected,
             glossary.warnings,
             round(seconds, 3),
+            glossary.target_langs,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -46,6 +51,7 @@ class IndexReport:
             **value,
             "rejected": list(value["rejected"]),
             "warnings": list(value["warnings"]),
+            "target_langs": list(value["target_langs"]),
         }
 
     def to_bytes(self) -> bytes:
@@ -64,4 +70,5 @@ class IndexReport:
         del value["type"]
         rejected = tuple(RejectedRow(**row) for row in value.pop("rejected"))
         warnings = tuple(GlossaryWarning(**warning) for warning in value.pop("warnings"))
-        return cls(rejected=rejected, warnings=warnings, **value)
+        target_langs = tuple(value.pop("target_langs", ()))
+        return cls(rejected=rejected, warnings=warnings, target_langs=target_langs, **value)

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -103,8 +103,9 @@ async def stream_hints(
         sender = _Sender(websocket, options)
         sending = asyncio.create_task(sender.send(chunks))
         try:
-            async for message in _messages(url, websocket, sender):
-                yield message
+            async with aclosing(_messages(url, websocket, sender)) as messages:
+                async for message in messages:
+                    yield message
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -157,7 +158,7 @@ def _why_unreachable(error: Exception) -> str:
             return f"{error}"
 
 
-async def _messages(url: str, websocket: ClientConnection, sender: "_Sender") -> AsyncIterator[ServerMessage]:
+async def _messages(url: str, websocket: ClientConnection, sender: "_Sender") -> AsyncGenerator[ServerMessage, None]:
     """The server's messages up to `Metadata`, without the echoes of our own markers."""
     fatal: Error | None = None
     while True:

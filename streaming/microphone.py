@@ -33,9 +33,7 @@ def _sounddevice() -> ModuleType:
     try:
         import sounddevice
     except ImportError as error:
-        raise AudioError(
-            "the microphone needs the package sounddevice; install it: pip install 'termcue[mic]'"
-        ) from error
+        raise AudioError("the microphone needs the package sounddevice; install it: pip install sounddevice") from error
     except OSError as error:
         raise AudioError(
             "the microphone needs the PortAudio library; install it: "

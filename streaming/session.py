@@ -172,8 +172,9 @@ class Session:
             limits=self._limits,
         )
         if settings.target_lang is None and len(glossary.target_langs) > 1:
-            choice = ", ".join(filter(None, glossary.target_langs))
-            return [begin, self._warning("no_target_lang", f"hints come without translation: add target_lang={choice}")]
+            choice = [lang for lang in glossary.target_langs if lang]
+            message = f"hints come without translation: add target_lang={choice[0]} (there are: {', '.join(choice)})"
+            return [begin, self._warning("no_target_lang", message)]
         return [begin]
 
     def receive_audio(self, chunk: bytes) -> list[Output]:

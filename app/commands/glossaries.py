@@ -2,10 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from app.notes import counted, note
 from app.options import data_dir_option, json_option
+
+if TYPE_CHECKING:
+    from index_builder.report import IndexReport
 
 EPILOG = """\b
 Examples:
@@ -23,17 +28,35 @@ def glossaries() -> None:
 @data_dir_option
 @json_option
 def list_published(data_dir: Path | None, as_json: bool) -> None:
-    """List the published glossaries and their current versions."""
+    """List the published glossaries with their current versions, entries and languages.
+
+    One that cannot be read is told on standard error; the exit code is 1 then.
+    """
     from app.places import Places
     from index_builder.publish import current, published
+    from streaming.errors import IndexFolderError
 
     places = Places.of(data_dir)
-    for glossary_id in published(places.data):
-        version = current(places.data, glossary_id).name
+    known = published(places.data)
+    unreadable = 0
+    for glossary_id in known:
+        try:
+            folder = current(places.data, glossary_id)
+            report = _report(folder, glossary_id)
+        except IndexFolderError as error:
+            note(f"error: {error}")
+            unreadable += 1
+            continue
         if as_json:
-            click.echo(json.dumps({"type": "Glossary", "id": glossary_id, "version": version}))
+            found = {"type": "Glossary", "id": glossary_id, "version": folder.name}
+            click.echo(json.dumps({**found, "entries": report.entries, "target_langs": report.target_langs}))
         else:
-            click.echo(f"{glossary_id:<24} {version}")
+            entries = counted(report.entries, "entry", "entries")
+            click.echo(f"{glossary_id:<24} {folder.name}  {entries:<14} {', '.join(filter(None, report.target_langs))}")
+    if not known:
+        note(f"no glossary is published in {places.data}; publish one: termcue reindex terms.csv --id talks")
+    if unreadable:
+        raise click.exceptions.Exit(1)
 
 
 @glossaries.command(epilog="\b\nExample:\n  termcue glossaries show talks\n")
@@ -44,22 +67,29 @@ def show(glossary_id: str, data_dir: Path | None, as_json: bool) -> None:
     """Show the report of a glossary's current version and its other versions."""
     from app.places import Places
     from index_builder.publish import current
-    from index_builder.report import IndexReport
-    from streaming.errors import IndexFolderError
-    from streaming.index_folder import REPORT_FILE
 
     folder = current(Places.of(data_dir).data, glossary_id)
-    try:
-        report = IndexReport.from_bytes((folder / REPORT_FILE).read_bytes())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexFolderError(
-            f"{folder / REPORT_FILE} cannot be read ({error}); publish again: termcue reindex FILE --id {glossary_id}"
-        ) from error
+    report = _report(folder, glossary_id)
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
         return
     click.echo(
-        f"{report.id}: {report.entries} entries, {report.forms} spoken forms, {len(report.rejected)} rejected rows"
+        f"{report.id}: {counted(report.entries, 'entry', 'entries')}, {counted(report.forms, 'spoken form')}, "
+        f"{counted(len(report.rejected), 'rejected row')}"
     )
     for version in sorted(path.name for path in folder.parent.iterdir() if not path.name.startswith(".")):
         click.echo(f"{'*' if version == folder.name else ' '} {version}")
+
+
+def _report(folder: Path, glossary_id: str) -> "IndexReport":
+    """The report beside a published index. Raises IndexFolderError where it cannot be read."""
+    from index_builder.report import IndexReport
+    from streaming.errors import IndexFolderError
+    from streaming.index_folder import REPORT_FILE
+
+    try:
+        return IndexReport.from_bytes((folder / REPORT_FILE).read_bytes())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IndexFolderError(
+            f"{folder / REPORT_FILE} cannot be read ({error}); publish again: termcue reindex FILE --id {glossary_id}"
+        ) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from app.inputs import SAMPLE, open_source, print_devices
+from app.inputs import MICROPHONE, SAMPLE, open_source, print_devices
 from app.notes import note
 from app.options import (
     data_dir_option,
@@ -67,6 +67,8 @@ def listen(
 
     SOURCE is an audio file (any rate, mono or stereo), "-" for raw s16le mono on standard input, "mic" for
     the microphone, or "sample" for the bundled recordings, which bring their own glossary.
+
+    Ctrl-C ends the audio: the last hints and the sum still come. A second Ctrl-C stops at once.
     """
     if list_devices:
         print_devices(as_json)
@@ -74,6 +76,7 @@ def listen(
     if source is None or (glossary is None and source != SAMPLE):
         raise click.UsageError(ADVICE, context)
     from app.glossaries import open_glossary
+    from app.interrupt import UntilInterrupt
     from app.listening import listen_to
     from app.places import Places
     from app.render import HintTable, JsonLines
@@ -89,7 +92,11 @@ def listen(
         note(f"translations are shown in {lang}; --target-lang takes also {others}")
     told = Told(lang, vad_events=vad_events, abstentions=abstentions)
     session = local_session(load_model(folder), opened, sensitivity, told, audio.format)
-    listen_to(audio, session, JsonLines() if as_json else HintTable(note))
+    heard = UntilInterrupt(audio)
+    listen_to(heard, session, JsonLines() if as_json else HintTable(note))
+    # A microphone has no other end; any other source was not heard to its own.
+    if heard.is_interrupted and source != MICROPHONE:
+        raise click.Abort
 
 
 def _one_of(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.notes import note
+from app.notes import counted, note
 from app.options import data_dir_option, json_option, model_option
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _print_report(report: "IndexReport") -> None:
     for warning in report.warnings:
         click.echo(f"warning   {f'{warning.entry}: ' if warning.entry else ''}{warning.message}")
     click.echo(
-        f"{report.rows} rows: {report.entries} entries ({report.forms} spoken forms), {report.merged} merged, "
+        f"{counted(report.rows, 'row')}: {counted(report.entries, 'entry', 'entries')} "
+        f"({counted(report.forms, 'spoken form')}), {report.merged} merged, "
         f"{len(report.rejected)} rejected; {report.seconds:.1f} s"
     )

@@ -1,6 +1,7 @@
 """`termcue stream`: the websocket client; its output is that of `termcue listen`."""
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +23,11 @@ Examples:
 ADVICE = """stream needs a source, a server and one of its glossaries. For example:
 
   termcue stream talk.wav --url ws://127.0.0.1:8765 --glossary talks"""
+# The server speaks of headers and subprotocols, since other clients are not this command.
+KEY_ERRORS = {
+    "no_key": "wants an API key; give it: --api-key KEY, or set TERMCUE_API_KEY",
+    "wrong_key": "does not know this API key; correct --api-key or TERMCUE_API_KEY, or ask the server's owner",
+}
 
 
 @click.command(epilog=EPILOG)
@@ -81,7 +87,13 @@ def stream(
 
 async def _show_hints(url: str, audio: "Source", options: "StreamOptions", sink: "Sink") -> None:
     from streaming.client import stream_hints
+    from streaming.errors import WireError
+    from streaming.protocol import Error
 
-    with sink:
-        async for message in stream_hints(url, audio.chunks(), options):
-            sink.show(message)
+    # Closed here whatever the sink raises: the event loop would close the generators in no order.
+    async with aclosing(stream_hints(url, audio.chunks(), options)) as messages:
+        with sink:
+            async for message in messages:
+                sink.show(message)
+                if isinstance(message, Error) and message.code in KEY_ERRORS:
+                    raise WireError(f"{url} {KEY_ERRORS[message.code]}")

@@ -1,6 +1,7 @@
 """What the columns of a table, or the fields of a JSON object, mean by their names."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -16,12 +17,42 @@ _ROLES: dict[str, Role] = {
     **dict.fromkeys(("note", "notes", "comment", "comments", "definition", "description", "short_description"), "note"),
 }
 _LIST_HEADERS = frozenset({"term", "terms", "source", "source_term", "keyword", "keywords"})
-_LANGUAGES = {
-    "arabic": "ar", "chinese": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en", "finnish": "fi",
-    "french": "fr", "german": "de", "greek": "el", "hungarian": "hu", "italian": "it", "japanese": "ja",
-    "korean": "ko", "norwegian": "no", "polish": "pl", "portuguese": "pt", "romanian": "ro", "russian": "ru",
-    "spanish": "es", "swedish": "sv", "turkish": "tr", "ukrainian": "uk", "vietnamese": "vi",
-}  # fmt: skip
+# Code -> its name in English, in the language itself and, where authors write it so, in German.
+_LANGUAGE_NAMES = {
+    "ar": ("arabic", "العربية", "عربي", "arabisch"),
+    "bg": ("bulgarian", "български", "bulgarisch"),
+    "cs": ("czech", "čeština", "česky", "tschechisch"),
+    "da": ("danish", "dansk", "dänisch"),
+    "de": ("german", "deutsch"),
+    "el": ("greek", "ελληνικά", "griechisch"),
+    "en": ("english", "englisch"),
+    "es": ("spanish", "español", "castellano", "spanisch"),
+    "fa": ("persian", "farsi", "فارسی", "persisch"),
+    "fi": ("finnish", "suomi", "finnisch"),
+    "fr": ("french", "français", "französisch"),
+    "he": ("hebrew", "עברית", "hebräisch"),
+    "hi": ("hindi", "हिन्दी", "हिंदी"),
+    "hu": ("hungarian", "magyar", "ungarisch"),
+    "id": ("indonesian", "bahasa indonesia", "indonesisch"),
+    "it": ("italian", "italiano", "italienisch"),
+    "ja": ("japanese", "日本語", "japanisch"),
+    "ko": ("korean", "한국어", "koreanisch"),
+    "nl": ("dutch", "nederlands", "niederländisch"),
+    "no": ("norwegian", "norsk", "norwegisch"),
+    "pl": ("polish", "polski", "polnisch"),
+    "pt": ("portuguese", "português", "portugiesisch"),
+    "ro": ("romanian", "română", "rumänisch"),
+    "ru": ("russian", "русский", "russisch"),
+    "sv": ("swedish", "svenska", "schwedisch"),
+    "th": ("thai", "ไทย", "ภาษาไทย", "thailändisch"),
+    "tr": ("turkish", "türkçe", "türkisch"),
+    "uk": ("ukrainian", "українська", "ukrainisch"),
+    "vi": ("vietnamese", "tiếng việt", "vietnamesisch"),
+    "zh": ("chinese", "中文", "汉语", "漢語", "普通话", "chinesisch"),
+    "zh-cn": ("simplified chinese", "简体中文"),
+    "zh-tw": ("traditional chinese", "繁體中文"),
+}
+_LANGUAGES = {name: code for code, names in _LANGUAGE_NAMES.items() for name in names}
 # ISO 639-1, so that a stray two-letter word is not taken for a language.
 _CODES = frozenset(
     (
@@ -65,10 +96,12 @@ def column_of(name: str, languages: Languages) -> Column | None:
 
 
 def language_code(name: str) -> str:
-    """A language code ("de", "pt-br") or an English language name as a lower-case code; "" for anything else."""
-    plain = name.strip().lower().replace("_", "-")
-    if plain in _LANGUAGES:
-        return _LANGUAGES[plain]
+    """A language code ("de", "pt-br") or a language's name ("German", "Deutsch") as a lower-case code; "" otherwise."""
+    # Accents may be written as characters of their own.
+    written = unicodedata.normalize("NFC", name).strip().lower()
+    if written in _LANGUAGES:
+        return _LANGUAGES[written]
+    plain = written.replace("_", "-")
     primary, sign, region = plain.partition("-")
     known = primary in _CODES and (not sign or _REGION.fullmatch(region) is not None)
     return plain if known else ""

@@ -115,11 +115,29 @@ def _columns(
             f"{name}, line {line}: no column of {first} holds the terms; name one of them term, source or "
             f"{languages.source}"
         )
-    unknown = [cell for cell, column in zip(first, columns, strict=True) if column is None and cell.strip()]
-    return columns, [
-        GlossaryWarning("", "unknown_column", f"{name}: the column {cell!r} is not known and is ignored")
-        for cell in unknown
-    ]
+    return columns, list(_header_warnings(first, columns, name))
+
+
+def _header_warnings(names: Sequence[str], columns: Sequence[Column | None], file: str) -> Iterator[GlossaryWarning]:
+    """Columns that are ignored, and those of a language that another column holds already."""
+    holder: dict[Column, str] = {}
+    for cell, column in zip(names, columns, strict=True):
+        if column is None and cell.strip():
+            message = (
+                f"{file}: the column {cell!r} is not known and is ignored; if it holds translations, name it by a "
+                f"language code such as de"
+            )
+            yield GlossaryWarning("", "unknown_column", message)
+        if column is None or column.role != "translation":
+            continue
+        if column in holder:
+            language = f" into {column.language}" if column.language else ""
+            message = (
+                f"{file}: the columns {holder[column]!r} and {cell!r} both hold translations{language}; the second "
+                f"counts only in rows where the first is empty"
+            )
+            yield GlossaryWarning("", "repeated_language", message)
+        holder.setdefault(column, cell)
 
 
 def _row(place: Place, cells: Sequence[str], columns: Sequence[Column | None]) -> GlossaryRow:

@@ -289,6 +289,19 @@ def _published(place: Place, capsys: pytest.CaptureFixture[str]) -> Path:
     return version
 
 
+def test_damaged_report_does_not_hide_other_glossaries(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """The list goes on after a glossary that cannot be read, and ends with 1."""
+    version = _published(place, capsys)
+    assert run(["reindex", "terms.csv", "--id", "tracks"]) == 0
+    (version / "report.json").write_text("{")
+    capsys.readouterr()
+    assert run(["glossaries", "list"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("tracks ")
+    assert "2 entries" in printed.out
+    assert "report.json cannot be read" in printed.err
+
+
 @pytest.mark.parametrize("name", ["index.faiss", "entries.jsonl", "background.npy", "manifest.json", "report.json"])
 def test_index_with_one_byte_changed_is_refused(place: Place, capsys: pytest.CaptureFixture[str], name: str) -> None:
     """Any file of an index folder with one bit changed is found and named, with the command that makes it anew."""
