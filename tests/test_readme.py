@@ -32,8 +32,8 @@ def test_every_command_is_described() -> None:
 
 
 def test_every_option_named_exists() -> None:
-    """README.md names no option that no command has."""
-    lines = [line for line in README.splitlines() if not re.search(r"\b(pip|ffmpeg|apt-get)\b", line)]
+    """README.md names no option that no command has; options of other programs stand on lines that name them."""
+    lines = [line for line in README.splitlines() if not re.search(r"\b(pip|ffmpeg|apt-get|tests/benchmarks)\b", line)]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", "\n".join(lines)))
     known = {
         option

@@ -189,6 +189,9 @@ def test_hints_are_forgotten_after_a_while() -> None:
     assert max(sizes) == sizes[-1] < 100
 
 
+REFRACTORY = DecisionConfig(threshold=0.5).refractory_ms * SECOND // 1000
+
+
 @given(
     hops=st.lists(
         st.lists(st.tuples(st.integers(0, 3), st.integers(-8, 0), st.integers(1, 8), st.integers(0, 100)), max_size=6),
@@ -214,7 +217,7 @@ def test_rules_hold_for_any_candidates(hops: list[list[tuple[int, int, int, int]
             earlier = [other for other in emitted if other.entry_id == hint.entry_id]
             assert hint.score >= 0.5
             assert hint.occurrence == len(earlier) + 1
-            assert all(hint.start_sample >= other.end_sample + 0.8 * SECOND for other in earlier)
+            assert all(hint.start_sample >= other.end_sample + REFRACTORY for other in earlier)
             emitted.append(hint)
     assert [hint.hint_id for hint in emitted] == [f"h{k + 1}" for k in range(len(emitted))]
 
