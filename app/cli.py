@@ -5,6 +5,7 @@ heavy only when they run, so that `--help` answers at once.
 """
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -20,10 +21,21 @@ from app.commands.reindex import reindex
 from app.commands.serve import serve
 from app.commands.stream import stream
 from app.config import read_defaults
+from app.options import NamedPath
 from streaming.errors import SettingError, TermCueError
 
 DONE, FAILED, REJECTED, INTERRUPTED = 0, 1, 2, 130
 
+CURES = {
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room in your quota",
+    errno.EROFS: "choose a place that can be written to",
+    errno.ENOTDIR: "correct the path",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+}
+# Files are written by code that names them; what is left without a name is standard output.
+OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EBADF, errno.EIO})
 OUR_LOGGERS = ("app", "index_builder", "streaming")
 EXAMPLES = """\b
 Examples:
@@ -58,7 +70,7 @@ def set_up_logging(level: str) -> None:
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     envvar="TERMCUE_CONFIG",
     metavar="FILE",
     help="Settings in TOML. [default: termcue.toml, where there is one]",
@@ -92,6 +104,8 @@ for command in (listen, reindex, glossaries, serve, stream, doctor):
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; what went wrong is one sentence on standard error."""
+    if sys.stdout is None:
+        return _told("standard output is closed; send it to a file, or to /dev/null.", FAILED)
     try:
         code = cli.main(args=arguments, prog_name="termcue", standalone_mode=False)
         sys.stdout.flush()
@@ -101,23 +115,33 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except SettingError as error:
-        return _told(error, REJECTED)
+        return _told(str(error), REJECTED)
     except TermCueError as error:
-        return _told(error, FAILED)
+        return _told(str(error), FAILED)
     except OSError as error:
         if error.errno == errno.EPIPE:
-            return _pipe_closed()
-        return _told(error, FAILED)
+            return _output_lost()
+        code = _told(_sentence(error), FAILED)
+        return _output_lost() if error.errno in OUTPUT_ERRORS and not error.filename else code
     return code if isinstance(code, int) else DONE
 
 
-def _told(error: Exception, code: int) -> int:
-    click.echo(f"termcue: error: {error}", err=True)
+def _told(sentence: str, code: int) -> int:
+    click.echo(f"termcue: error: {sentence}", err=True)
     return code
 
 
-def _pipe_closed() -> int:
-    """The reader of standard output has gone (`| head`): stop as quietly as other commands do."""
+def _sentence(error: OSError) -> str:
+    """What the system refused, on which file, and what to do."""
+    where = f"{error.filename}: " if error.filename else ""
+    if not where and error.errno in OUTPUT_ERRORS:
+        where = "standard output: "
+    cure = CURES.get(error.errno or 0, "check that it is there and its permissions")
+    return f"{where}{error.strerror or error}; {cure}."
+
+
+def _output_lost() -> int:
+    """Nothing more can be written, as after `| head`, where the command stops as quietly as others do."""
     # Python flushes standard output once more at exit; that must not fail too.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
@@ -125,6 +149,10 @@ def _pipe_closed() -> int:
 
 def main() -> None:
     """Entry point of the command."""
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            # JSON is UTF-8 by definition, and no locale may stop a hint; a file name need not be Unicode at all.
+            output.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(run())
 
 

@@ -16,11 +16,14 @@ from pathlib import Path
 import click
 
 from streaming.errors import SettingError
+from streaming.typed_json import shown
 
 CONFIG_FILE = "termcue.toml"
 PREFIX = "TERMCUE_"
 # Variables that belong to the command as a whole and are read by its own options.
 GROUP_VARIABLES = frozenset({"TERMCUE_CONFIG", "TERMCUE_LOG_LEVEL"})
+# Keys whose values are repeated in no message.
+SECRETS = frozenset({"api_key"})
 
 Defaults = dict[str, dict[str, object]]
 
@@ -72,14 +75,19 @@ def _parsed(path: Path) -> dict[str, object]:
     except FileNotFoundError as error:
         raise SettingError(f"{path} does not exist; give another file to --config.") from error
     except OSError as error:
-        raise SettingError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+        raise SettingError(f"{path} cannot be read ({error.strerror}); check its name and permissions.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path} is not TOML ({error}); correct it there.") from error
+    except (RecursionError, ValueError) as error:
+        raise SettingError(
+            f"{path} nests too deeply or holds a number of thousands of digits; correct it there."
+        ) from error
 
 
 def _environment_settings(group: click.Group, environment: Mapping[str, str]) -> Iterator[Setting]:
     for variable, value in environment.items():
-        if not variable.startswith(PREFIX) or variable in GROUP_VARIABLES:
+        # An empty variable is one that is not set, as for the group's own and for XDG_DATA_HOME.
+        if not value or not variable.startswith(PREFIX) or variable in GROUP_VARIABLES:
             continue
         key = variable.removeprefix(PREFIX).lower()
         command = next((name for name in group.commands if key.startswith(f"{name}_")), None)
@@ -128,7 +136,15 @@ def _converted(option: click.Option, setting: Setting) -> object:
 def _convert_one(option: click.Option, value: object, setting: Setting) -> object:
     # TOML has types: a flag is true or false, a number is not text. Variables are always text.
     is_flag_value = isinstance(value, bool)
-    if isinstance(value, dict | list) or (is_flag_value != option.is_flag and not isinstance(value, str)):
+    is_scalar = isinstance(value, str | int | float) and not (isinstance(value, int) and value.bit_length() > 64)
+    if not is_scalar or (is_flag_value != option.is_flag and not isinstance(value, str)):
         expected = "true or false" if option.is_flag else f"a value like --{setting.key.replace('_', '-')} takes"
-        raise SettingError(f"{setting.origin}: {value!r} does not fit; give {expected}.")
+        raise SettingError(f"{setting.origin}: {_brief(setting.key, value)} does not fit; give {expected}.")
     return option.type.convert(value, option, None)
+
+
+def _brief(key: str, value: object) -> str:
+    if key in SECRETS:
+        return "this value"
+    # The digits of a very long integer cannot even be printed.
+    return "a number beyond 64 bits" if isinstance(value, int) and value.bit_length() > 64 else shown(value)

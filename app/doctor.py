@@ -215,8 +215,7 @@ def _provider_of(folder: "ModelFolder", name: str) -> str:
 
 
 def _index_state(data_dir: Path, glossary_id: str, encoder_id: str) -> str:
-    from index_builder.publish import current
-    from streaming.term_index import TermIndex
+    from index_builder.publish import current, load_version
 
-    index = TermIndex.load(current(data_dir, glossary_id), encoder_id)
+    index = load_version(current(data_dir, glossary_id), encoder_id)
     return f"version {index.version}, {len(index.entries)} entries, all hashes right"

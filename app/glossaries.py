@@ -14,11 +14,11 @@ from app.wiring import SOURCE_LANG, OpenGlossary
 from index_builder.build import build_index
 from index_builder.formats import GlossaryFile, Languages, parse_glossary, read_source
 from index_builder.glossary import Glossary, assemble
-from index_builder.publish import cached_index, content_key, current, publish, published, version_name
+from index_builder.publish import cached_index, content_key, current, load_version, publish, published, version_name
 from index_builder.report import IndexReport
 from streaming.background import background_scores
 from streaming.encoder import OnnxTextEncoder
-from streaming.errors import GlossaryError
+from streaming.errors import GlossaryError, IndexFolderError
 from streaming.grapheme import OnnxPronouncer
 from streaming.model_folder import ModelFolder
 from streaming.term_index import TermIndex
@@ -26,7 +26,7 @@ from streaming.term_index import TermIndex
 SAMPLE_ID = "sample"
 SHOWN_WARNINGS = 3
 # Part of the cache's key: raised whenever the same file is read into other entries.
-READING = "2"
+READING = "3"
 _NO_ID = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -54,11 +54,33 @@ def open_glossary(name: str | None, folder: ModelFolder, places: Places) -> Open
         return _open_file(Path(name), id_of(Path(name)), folder, places)
     known = published(places.data)
     if name in known:
-        return OpenGlossary(name, TermIndex.load(current(places.data, name), folder.encoder_id))
+        return OpenGlossary(name, load_version(current(places.data, name), folder.encoder_id))
     raise GlossaryError(
         f"{name!r} is neither a glossary file nor a published glossary; published in {places.data}: "
         f"{', '.join(known) or 'none'}; publish one: termcue reindex FILE --id ID"
     )
+
+
+def open_published(ids: Sequence[str], folder: ModelFolder, places: Places) -> list[OpenGlossary]:
+    """Those of the published glossaries that can be used; any other is told and left out.
+
+    Raises:
+        IndexFolderError: none can be used.
+    """
+    opened = []
+    for glossary_id in ids:
+        try:
+            index = load_version(current(places.data, glossary_id), folder.encoder_id)
+        except IndexFolderError as error:
+            note(f"error: {glossary_id} is left out: {error}")
+        else:
+            opened.append(OpenGlossary(glossary_id, index))
+    if not opened:
+        raise IndexFolderError(
+            f"none of the glossaries published in {places.data} can be used: {', '.join(ids)}; publish them again: "
+            f"termcue reindex FILE --id ID"
+        )
+    return opened
 
 
 def id_of(path: Path) -> str:

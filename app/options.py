@@ -1,5 +1,7 @@
 """Options that several commands share, so that one name means one thing everywhere."""
 
+import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,18 +14,42 @@ Decorator = Callable[[Command], Command]
 PROFILES = ("booth", "mt")
 
 
+class NamedPath(click.Path):
+    """A path that names something: an empty one would mean the working folder, which nobody meant by it."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """Text or a path -> Path; anything else, and what cannot name a file, is a usage error."""
+        if not isinstance(value, str | os.PathLike) or not str(value) or "\0" in str(value):
+            self.fail(f"{value!r} is no path; give one, or leave the option out.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A finite number in a range: every comparison with nan is false, so a range alone lets it through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """Text or a number -> float; nan and the infinities are a usage error."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number; give one such as 0.5.", param, ctx)
+        return number
+
+
 def model_option(command: Command) -> Command:
     """--model DIR."""
-    return click.option(
-        "--model", type=click.Path(path_type=Path), metavar="DIR", help="Model folder. [default: the bundled one]"
-    )(command)
+    return click.option("--model", type=NamedPath(), metavar="DIR", help="Model folder. [default: the bundled one]")(
+        command
+    )
 
 
 def data_dir_option(command: Command) -> Command:
     """--data-dir DIR."""
     return click.option(
         "--data-dir",
-        type=click.Path(path_type=Path),
+        type=NamedPath(),
         metavar="DIR",
         help="Where published glossaries lie. [default: termcue in $XDG_DATA_HOME or ~/.local/share]",
     )(command)
@@ -48,13 +74,13 @@ def sensitivity_options(command: Command) -> Command:
     for decorate in (
         click.option(
             "--threshold",
-            type=click.FloatRange(0.0, 1.0),
+            type=FiniteRange(0.0, 1.0),
             metavar="P",
             help="Least probability of a hint, instead of the profile's.",
         ),
         click.option(
             "--false-hints-per-hour",
-            type=click.FloatRange(min=0.0, min_open=True),
+            type=FiniteRange(min=0.0, min_open=True),
             metavar="N",
             help="Choose the threshold that lets about N false hints per hour of speech through.",
         ),

@@ -3,6 +3,7 @@
 Every row is an entry, part of one, or rejected: rows = entries + merged + rejected.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,9 @@ _MIN_LETTERS = 4
 # About four seconds of speech: more than one context can hold.
 _MAX_LETTERS = 60
 _SHOWN_REJECTS = 3
+MAX_FORMS = 64
+# Characters that turn the direction of the text after them: they could show one entry as another.
+_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
@@ -107,10 +111,10 @@ def assemble(name: str, parsed: Sequence[ParsedGlossary]) -> Glossary:
 
 
 def clean(text: str) -> str:
-    """A text on one line, composed (NFC), without control characters, half surrogate pairs or outer blanks."""
+    """A text on one line, composed (NFC), without control or bidi characters, half surrogate pairs or outer blanks."""
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
-    whole = text.encode("utf-8", "replace").decode()
+    whole = _BIDI_CONTROLS.sub("", text.encode("utf-8", "replace").decode())
     shown = "".join(" " if unicodedata.category(character) == "Cc" else character for character in whole)
     return " ".join(unicodedata.normalize("NFC", shown).split())
 
@@ -187,7 +191,7 @@ def _name_entries(name: str, drafts: Sequence[_Draft]) -> None:
     """Give each entry its own id, or one made of the glossary's name and its number."""
     used: set[str] = set()
     for draft in drafts:
-        if draft.row_id and draft.row_id not in used and len(draft.row_id) <= MAX_ID:
+        if draft.row_id and draft.row_id not in used and _may_be_id(draft.row_id):
             draft.entry_id = draft.row_id
             used.add(draft.row_id)
     for number, draft in enumerate(drafts, 1):
@@ -195,16 +199,32 @@ def _name_entries(name: str, drafts: Sequence[_Draft]) -> None:
             continue
         draft.entry_id = f"{name}:{number:06d}"
         while draft.entry_id in used:
-            draft.entry_id += "'"
+            draft.entry_id += "-"
         used.add(draft.entry_id)
         if draft.row_id:
             draft.warnings.append(
-                ("id", f"the id {shorten(draft.row_id)!r} of {shorten(draft.term)!r} is taken or longer than {MAX_ID}")
+                (
+                    "id",
+                    f"the id {shorten(draft.row_id)!r} of {shorten(draft.term)!r} is taken, longer than {MAX_ID} or "
+                    f"has other characters than letters, digits, blanks and ._:-; {draft.entry_id} is used instead",
+                )
             )
+
+
+def _may_be_id(text: str) -> bool:
+    return len(text) <= MAX_ID and all(character.isalnum() or character in "._:- " for character in text)
 
 
 def _finish(draft: _Draft) -> GlossaryEntry:
     texts = dict.fromkeys(form for written in (draft.term, *draft.aliases) for form in spoken_forms(written))
+    if (count := len(texts)) > MAX_FORMS:
+        texts = dict.fromkeys(itertools.islice(texts, MAX_FORMS))
+        draft.warnings.append(
+            (
+                "forms",
+                f"{shorten(draft.term)!r} has {count} spoken forms; only the first {MAX_FORMS} are used: split it",
+            )
+        )
     forms, complaints = attach_pronunciations(draft.term, list(texts), draft.pronunciations)
     draft.warnings += [("pronunciation", complaint) for complaint in complaints]
     shortest = min(texts, key=_weight)

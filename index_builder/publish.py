@@ -6,6 +6,7 @@
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ from index_builder.formats.source import GlossaryFile, read_source
 from index_builder.report import IndexReport
 from streaming.durable import remove_staging, replace_file
 from streaming.errors import IndexFolderError, SettingError
-from streaming.index_folder import REPORT_FILE, SCHEMA_VERSION
+from streaming.index_folder import REPORT_FILE, SCHEMA_VERSION, damaged
 from streaming.term_index import TermIndex
 
 MAX_CACHED = 16
@@ -31,6 +32,7 @@ _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")
 _KEY = re.compile(r"[0-9a-f]{32}")
 _CANARIES = 64
 _CANARY_TOLERANCE = 1e-4
+_log = logging.getLogger(__name__)
 
 Build: TypeAlias = Callable[[GlossaryFile, str], tuple[TermIndex, IndexReport]]
 """Builds the index of a glossary file under the version given."""
@@ -96,7 +98,7 @@ def publish(data_dir: Path, glossary_id: str, index: TermIndex, report: IndexRep
         # The same content published twice within a second is the same version.
         if not folder.exists():
             index.save(folder, report.to_bytes())
-        check_canaries(TermIndex.load(folder, index.encoder_id), folder)
+        check_canaries(load_version(folder, index.encoder_id), folder)
         try:
             replace_file(home / "CURRENT", f"{index.version}\n".encode())
         except OSError as cause:
@@ -128,9 +130,27 @@ def current(data_dir: Path, glossary_id: str) -> Path:
     return home / "versions" / version
 
 
+def load_version(folder: Path, encoder_id: str) -> TermIndex:
+    """The index of a published version, which must be the one that its folder is called.
+
+    Raises:
+        IndexFolderError: it cannot be used, or it is another version under this name.
+    """
+    index = TermIndex.load(folder, encoder_id)
+    if index.version != folder.name:
+        raise damaged(folder, f"it holds the version {index.version!r}")
+    return index
+
+
 def published(data_dir: Path) -> list[str]:
-    """The ids of the published glossaries, sorted."""
-    return sorted(pointer.parent.name for pointer in (data_dir / "glossaries").glob("*/CURRENT"))
+    """The ids of the published glossaries, sorted. A folder that no id can name is left out, with a logged warning."""
+    ids = []
+    for pointer in sorted((data_dir / "glossaries").glob("*/CURRENT")):
+        try:
+            ids.append(check_id(pointer.parent.name))
+        except SettingError as error:
+            _log.warning("%s is left out: %s", pointer.parent, error)
+    return ids
 
 
 def cached_index(

@@ -1,12 +1,29 @@
 """The account of a build that a user reads and a script parses: `IndexReport`."""
 
 import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from index_builder.formats.rows import GlossaryWarning, RejectedRow
 from index_builder.glossary import Glossary
 from streaming.term_index import TermIndex
+
+SHOWN_OF_A_KIND = 20
+
+
+def summed_up(warnings: Sequence[GlossaryWarning]) -> Iterator[GlossaryWarning]:
+    """The warnings for a human: of each kind the first `SHOWN_OF_A_KIND`, the others as a number at the end."""
+    seen: Counter[str] = Counter()
+    for warning in warnings:
+        seen[warning.kind] += 1
+        if seen[warning.kind] <= SHOWN_OF_A_KIND:
+            yield warning
+    for kind, count in seen.items():
+        if count > SHOWN_OF_A_KIND:
+            message = f"and {count - SHOWN_OF_A_KIND} more warnings of the kind {kind}; all of them: --json"
+            yield GlossaryWarning("", kind, message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,12 @@ class ApiKeys:
         """
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingError(f"the API keys file {path} cannot be read: {error}") from error
+        except OSError as error:
+            raise SettingError(
+                f"the API keys file {path} cannot be read ({error.strerror}): give a file to --api-keys-file; {_CURE}"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise SettingError(f"the API keys file {path} cannot be read, it is not UTF-8 text: {_CURE}") from error
         try:
             return cls(line.split()[0] for line in lines if line.strip() and not line.lstrip().startswith("#"))
         except SettingError as error:

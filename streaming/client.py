@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 
 from streaming.audio import AudioFormat
-from streaming.errors import WireError
+from streaming.errors import SettingError, WireError
 from streaming.protocol import (
     HINTS_PATH,
     PROTOCOL_VERSION,
@@ -97,6 +98,7 @@ async def stream_hints(
     Raises:
         WireError: the server cannot be reached, refuses, speaks another protocol or closes early. Its fatal `Error`
             is given before it is raised.
+        SettingError: the API key cannot be sent.
         Exception: whatever `chunks` raises.
     """
     async with _connected(url, options) as websocket:
@@ -114,7 +116,7 @@ async def stream_hints(
 @asynccontextmanager
 async def _connected(url: str, options: StreamOptions) -> AsyncIterator[ClientConnection]:
     address = hints_address(url, options)
-    headers = {} if options.api_key is None else {"Authorization": f"Bearer {options.api_key}"}
+    headers = {} if options.api_key is None else {"Authorization": f"Bearer {_sendable_key(options.api_key)}"}
     # The library would send even a connection to this machine through the proxy of the environment.
     direct: dict[str, Any] = {"proxy": None} if _is_this_machine(address) else {}
     try:
@@ -126,7 +128,8 @@ async def _connected(url: str, options: StreamOptions) -> AsyncIterator[ClientCo
             **direct,
         )
     except (OSError, InvalidHandshake, InvalidURI) as error:
-        raise WireError(f"cannot stream to {url}: {_why_unreachable(error)}") from error
+        is_tls = urlsplit(url).scheme == "wss"
+        raise WireError(f"cannot stream to {url}: {_why_unreachable(error, is_tls=is_tls)}") from error
     try:
         yield websocket
     finally:
@@ -141,21 +144,35 @@ def _is_this_machine(address: str) -> bool:
         return host == "localhost"
 
 
-def _why_unreachable(error: Exception) -> str:
+def _sendable_key(key: str) -> str:
+    """`key` itself, if a header can carry it. Raises SettingError, which never repeats a key."""
+    if not (key.isascii() and key.isprintable() and key.strip() == key and key):
+        raise SettingError(
+            f"the API key ({len(key)} characters) is not one line of ASCII without spaces around it; "
+            "correct --api-key or TERMCUE_API_KEY"
+        )
+    return key
+
+
+def _why_unreachable(error: Exception, *, is_tls: bool) -> str:
     match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({error.verify_message}): correct the address, or trust it"
         case TimeoutError():
             return "no answer in time: is the address right, and no firewall between?"
         case socket.gaierror():
             return f"its host name is unknown ({error.strerror}): correct the address"
         case ConnectionRefusedError():
             return "nothing listens there: start `termcue serve`, or correct the address"
+        case ssl.SSLError() | ConnectionError() | InvalidMessage() if is_tls:
+            return "what listens there does not speak TLS: give ws:// instead of wss://, or correct the address"
         case InvalidStatus():
             text = (error.response.body or b"").decode("utf-8", "replace").strip()
             return f"the server answered HTTP {error.response.status_code}{': ' if text else ''}{text}"
         case InvalidMessage():
             return "what listens there is no websocket server: correct the address"
         case _:
-            return f"{error}"
+            return str(error) or f"the connection failed ({type(error).__name__}): correct the address"
 
 
 async def _messages(url: str, websocket: ClientConnection, sender: "_Sender") -> AsyncGenerator[ServerMessage, None]:

@@ -45,17 +45,19 @@ class ModelFolder:
         if not path.is_dir():
             raise ModelError(f"there is no model folder {path}; {_CURE}")
         try:
-            raw: dict[str, Any] = json.loads(spec_file.read_text("utf-8"))
+            written = _read(spec_file)
+            raw: dict[str, Any] = json.loads(written)
         except FileNotFoundError as error:
             raise ModelError(f"{path} is no model folder: it has no spec.json; {_CURE}") from error
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{spec_file} is damaged ({error}); {_CURE}") from error
         try:
             if raw["schema_version"] != SCHEMA_VERSION:
                 found = raw["schema_version"]
                 raise ModelError(f"{spec_file} has schema version {found}, not {SCHEMA_VERSION}; {_CURE}")
             contents = {name: _checked(path, name, digest) for name, digest in raw["sha256"].items()}
-            if raw["spec_sha256"] != spec_digest(raw):
+            # Rendering what was understood must give the same bytes: no byte of the file is beyond its hash.
+            if raw["spec_sha256"] != spec_digest(raw) or written != render_spec(raw):
                 raise ModelError(f"{spec_file} was changed after it was written: its own hash differs; {_CURE}")
             calibration = Calibration.from_json(raw["calibration"])
             spec = ModelSpec(
@@ -67,7 +69,7 @@ class ModelFolder:
                 licence=raw["licence"],
                 provenance=tuple(raw["provenance"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ModelError(f"{spec_file} lacks or garbles {error}; {_CURE}") from error
         return cls(path, spec, encoder_id_of(raw["name"], raw["sha256"]), calibration, contents)
 
@@ -84,14 +86,26 @@ def spec_digest(raw: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+def render_spec(raw: Mapping[str, Any]) -> bytes:
+    """The one way in which a spec is written, byte for byte."""
+    return (json.dumps(raw, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _read(path: Path) -> bytes:
+    # Opening a pipe would wait for a writer for ever.
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")
+    return path.read_bytes()
+
+
 def _checked(folder: Path, name: str, digest: str) -> bytes:
     if name != Path(name).name:
         raise ModelError(f"the model in {folder} names a file outside itself ({name!r}); {_CURE}")
     path = folder / name
     try:
-        content = path.read_bytes()
+        content = _read(path)
     except OSError as error:
-        raise ModelError(f"the model's file {path} cannot be read ({error.strerror}); {_CURE}") from error
+        raise ModelError(f"the model's file {path} cannot be read ({error.strerror or error}); {_CURE}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         raise ModelError(f"{path} is damaged: SHA-256 {found[:12]}…, expected {digest[:12]}…; {_CURE}")

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from streaming.audio import AudioFormat, float_to_pcm16
+from streaming.containers import HEAD_BYTES, container_of, missing_end, mp3_frame_bytes
 from streaming.errors import AudioError
 from streaming.events import SAMPLE_RATE
 
@@ -24,7 +25,6 @@ NOTE_ABOVE_RATE = 96_000
 UNKNOWN_LENGTH = 2**31 - 2**16
 FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
 INTEGER_SUBTYPES = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ALAC_16", "ALAC_24"})
-CONTAINER_MAGIC = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF"}
 _SHORT_CHUNK = re.compile(r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 Notify = Callable[[str], None]
@@ -98,7 +98,11 @@ class FileSource:
 
 
 def _check_readable(path: Path) -> None:
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:  # a name too long
+        raise AudioError(f"{str(path)[:60]}... cannot be opened ({error.strerror}); correct the name.") from error
+    if not is_there:
         raise AudioError(f"{path} does not exist; give the name of an audio file, '-' or 'mic'.")
     if not path.is_file():
         raise AudioError(f"{path} is not a regular file; give an audio file, or pipe raw s16le to '-'.")
@@ -146,6 +150,11 @@ def _check_complete(path: Path, sound: Any) -> None:  # noqa: ANN401
     """Refuse a file whose end is missing; libsndfile would read a cut WAV without a word."""
     import soundfile
 
+    missing = missing_end(path)
+    if missing is not None:
+        raise AudioError(
+            f"{path} is cut off: {missing}; copy it again, or keep what is there: ffmpeg -i INPUT OUTPUT.wav"
+        )
     promised = _SHORT_CHUNK.search(sound.extra_info)
     if promised:
         expected, found = int(promised[1]), int(promised[2])
@@ -211,16 +220,21 @@ class StdinSource:
         """Bytes as they arrive, until the other end closes."""
         # read1 hands over what is there, so that a live pipe is not held back until a block is full.
         read = getattr(self._stream, "read1", self._stream.read)
-        first = read(1 << 14)
-        if not first:
+        first: list[bytes] = []
+        head = b""
+        # What it is shows in a few bytes, and in a second frame where the first bytes may be an MP3's.
+        while len(head) < max(HEAD_BYTES, mp3_frame_bytes(head) + 4) and (chunk := read(1 << 14)):
+            first.append(chunk)
+            head += chunk
+        if not head:
             raise AudioError("standard input holds no audio (0 bytes); check the command before the pipe.")
-        for magic, name in CONTAINER_MAGIC.items():
-            if first.startswith(magic):
-                raise AudioError(
-                    f"standard input holds a {name} file, not raw s16le; give the file's name, or convert it: "
-                    f"ffmpeg -i INPUT -f s16le -ar {self.format.sample_rate} -ac 1 -"
-                )
-        yield first
+        container = container_of(head)
+        if container is not None:
+            raise AudioError(
+                f"standard input holds {container}, not raw s16le; give the name of an audio file, or convert it: "
+                f"ffmpeg -i INPUT -f s16le -ar {self.format.sample_rate} -ac 1 -"
+            )
+        yield from first
         while chunk := read(1 << 14):
             yield chunk
 

@@ -5,7 +5,6 @@ Everything is written into a temporary sibling and renamed, so a folder is whole
 
 import copy
 import hashlib
-import json
 import shutil
 import tempfile
 import warnings
@@ -23,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
-from streaming.model_folder import SCHEMA_VERSION, spec_digest
+from streaming.model_folder import SCHEMA_VERSION, render_spec, spec_digest
 from training.heads import AlignmentHead
 from training.towers import LowerTower, UpperTower
 
@@ -165,7 +164,7 @@ def write_model_folder(target: Path, files: Mapping[str, Path | bytes], spec: Ma
             digests[name] = hashlib.sha256(raw).hexdigest()
         full = {"schema_version": SCHEMA_VERSION, **spec, "sha256": digests}
         full["spec_sha256"] = spec_digest(full)
-        (work / "spec.json").write_text(json.dumps(full, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        (work / "spec.json").write_bytes(render_spec(full))
         work.chmod(0o755)
         old = target.with_name(f".{target.name}-old")
         if target.exists():

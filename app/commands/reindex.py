@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.notes import counted, note
-from app.options import data_dir_option, json_option, model_option
+from app.options import NamedPath, data_dir_option, json_option, model_option
 
 if TYPE_CHECKING:
     from index_builder.report import IndexReport
@@ -28,7 +28,7 @@ Examples:
 @click.option(
     "--target-lang", default="", metavar="LANG", help="Language of a translation column that does not name it."
 )
-@click.option("--aliases", type=click.Path(path_type=Path), metavar="FILE", help="alt2main.json: other names of terms.")
+@click.option("--aliases", type=NamedPath(), metavar="FILE", help="alt2main.json: other names of terms.")
 @click.option("--check", is_flag=True, help="Only read and report; nothing is built or published.")
 @click.option("--strict", is_flag=True, help="Publish nothing and end with 2 if any row is rejected.")
 @json_option
@@ -63,7 +63,9 @@ def reindex(
     started = time.monotonic()
     places = Places.of(data_dir)
     settings = GlossarySettings(source_lang, target_lang, aliases)
-    files, parsed = read_glossaries(glossary, check_id(glossary_id or id_of(glossary[0])), settings)
+    files, parsed = read_glossaries(
+        glossary, check_id(id_of(glossary[0]) if glossary_id is None else glossary_id), settings
+    )
     is_refused = strict and bool(parsed.rejected)
     if check or is_refused:
         report = checked_report(parsed, time.monotonic() - started)
@@ -81,9 +83,11 @@ def reindex(
 
 
 def _print_report(report: "IndexReport") -> None:
+    from index_builder.report import summed_up
+
     for row in report.rejected:
         click.echo(f"rejected  {row.file} line {row.line}: {row.value!r}: {row.reason}")
-    for warning in report.warnings:
+    for warning in summed_up(report.warnings):
         click.echo(f"warning   {f'{warning.entry}: ' if warning.entry else ''}{warning.message}")
     click.echo(
         f"{counted(report.rows, 'row')}: {counted(report.entries, 'entry', 'entries')} "

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from app.notes import counted, note
-from app.options import data_dir_option, model_option
+from app.options import NamedPath, data_dir_option, model_option
 
 EPILOG = """\b
 Examples:
@@ -28,19 +28,13 @@ Examples:
     metavar="FILE|ID",
     help="Glossary to serve, may be repeated; a file is served under its name. [default: all published ones]",
 )
-@click.option(
-    "--api-keys-file", type=click.Path(path_type=Path), metavar="FILE", help="SHA-256 digests of the keys, one a line."
-)
+@click.option("--api-keys-file", type=NamedPath(), metavar="FILE", help="SHA-256 digests of the keys, one a line.")
 @click.option(
     "--allow-origin", multiple=True, metavar="ORIGIN", help="Web page whose scripts may connect, may be repeated."
 )
 @click.option("--max-sessions", type=click.IntRange(min=1), default=8, show_default=True, help="Streams at a time.")
-@click.option(
-    "--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate chain in PEM; with --tls-key."
-)
-@click.option(
-    "--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Private key of the certificate in PEM."
-)
+@click.option("--tls-cert", type=NamedPath(), metavar="FILE", help="Certificate chain in PEM; with --tls-key.")
+@click.option("--tls-key", type=NamedPath(), metavar="FILE", help="Private key of the certificate in PEM.")
 @model_option
 @data_dir_option
 @click.pass_context
@@ -61,7 +55,7 @@ def serve(
 
     Without keys the server listens on this machine only.
     """
-    from app.glossaries import open_glossary
+    from app.glossaries import open_glossary, open_published
     from app.places import Places
     from app.tls import server_tls
     from app.wiring import by_id, load_folder, load_model, serve_glossary
@@ -83,7 +77,9 @@ def serve(
     tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
     config = ServerConfig(host=host, port=port, max_sessions=max_sessions, allowed_origins=allow_origin, tls=tls)
     folder = load_folder(model)
-    opened = by_id(open_glossary(name, folder, places) for name in names)
+    # A glossary that was asked for must open; of all the published ones, those that can.
+    asked = [open_glossary(name, folder, places) for name in glossary]
+    opened = by_id(asked or open_published(names, folder, places))
     loaded = load_model(folder)
     served = {name: serve_glossary(loaded, each) for name, each in opened.items()}
     listed = ", ".join(f"{name} ({counted(each.terms, 'term')})" for name, each in served.items())

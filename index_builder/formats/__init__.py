@@ -58,7 +58,9 @@ def parse_glossary(file: GlossaryFile, languages: Languages, aliases: GlossaryFi
     text = file.text()
     if not text.strip():
         raise GlossaryError(f"{file.path} is empty; put one term on each line")
-    parse = parse_json if text.lstrip()[0] in "[{" else parse_table
+    # A file that calls itself JSON is no table, even where it holds but `null` or a number.
+    is_json = text.lstrip()[0] in "[{" or file.path.suffix.lower() == ".json"
+    parse = parse_json if is_json else parse_table
     parsed = parse(text, file.path.name, languages)
     if aliases is None:
         return parsed

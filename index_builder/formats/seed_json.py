@@ -4,15 +4,24 @@ The top level is walked member by member: so each row has its line, and a key th
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
+from typing import NoReturn
 
 from index_builder.formats.columns import Languages, columns_of, language_code, split_list, split_pronunciations
 from index_builder.formats.rows import AliasRow, GlossaryRow, ParsedGlossary, Place, RejectedRow, reject
 from streaming.errors import GlossaryError
 
 _BLANK = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+# Python would read NaN and Infinity, which are no JSON, as numbers.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def parse_json(text: str, name: str, languages: Languages) -> ParsedGlossary:
@@ -133,6 +142,8 @@ def _text(content: object) -> str:
     if isinstance(content, list):
         return next((text for item in content if (text := _text(item))), "")
     is_scalar = isinstance(content, str | int | float) and not isinstance(content, bool)
+    if isinstance(content, float) and not math.isfinite(content):
+        return ""
     return str(content).strip() if is_scalar else ""
 
 
@@ -163,7 +174,9 @@ def _value(text: str, position: int, name: str) -> tuple[object, int]:
     except json.JSONDecodeError as cause:
         raise _broken(text, cause.pos, name, cause.msg) from cause
     except (RecursionError, ValueError) as cause:
-        raise _broken(text, position, name, "the value is nested too deeply or holds too long a number") from cause
+        raise _broken(
+            text, position, name, "the value is nested too deeply or holds NaN, Infinity or too long a number"
+        ) from cause
 
 
 def _broken(text: str, position: int, name: str, what: str) -> GlossaryError:

@@ -64,12 +64,15 @@ class GlossaryFile:
 
 
 def read_source(path: Path) -> GlossaryFile:
-    """Read a glossary file (a pipe too).
+    """Read a glossary file.
 
     Raises:
-        GlossaryError: it is missing, a folder, unreadable or larger than `MAX_BYTES`.
+        GlossaryError: it is missing, no regular file, unreadable or larger than `MAX_BYTES`.
     """
     try:
+        # Opening a pipe would wait for a writer for ever, and a device never ends.
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise GlossaryError(f"{path} is a pipe or device, not a regular file; save the glossary to a file first")
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as cause:

@@ -15,6 +15,7 @@ _NO_DELIMITER = "\x1f"
 _SNIFFED_LINES = 100
 # A quoted cell over more lines than this is a quote that was never closed, not a cell.
 _MAX_QUOTED_LINES = 20
+_SEPARATOR_LINE = re.compile(r"\s*\"?sep=([,;\t|])\"?[,;\s]*", re.IGNORECASE)
 _END_OF_LINE = re.compile(r"\r\n|\n|\r")
 
 
@@ -25,9 +26,11 @@ def parse_table(text: str, name: str, languages: Languages) -> ParsedGlossary:
         GlossaryError: the header names no term column.
     """
     lines = _END_OF_LINE.split(text)
+    delimiter = _declared_delimiter(lines) or find_delimiter(lines, languages)
+    skipped = _skip_comments(lines, delimiter, name, languages)
     records: list[tuple[int, list[str]]] = []
     rejected: list[RejectedRow] = []
-    for line, outcome in _records(lines, find_delimiter(lines, languages)):
+    for line, outcome in _records(lines, delimiter):
         if isinstance(outcome, str):
             rejected.append(reject(Place(name, line), lines[line - 1], outcome))
         elif any(cell.strip() for cell in outcome):
@@ -35,8 +38,9 @@ def parse_table(text: str, name: str, languages: Languages) -> ParsedGlossary:
     columns, warnings = _columns(records, name, languages)
     if records and is_header(records[0][1], languages):
         del records[0]
+        warnings += _lost_cells(records, columns, name)
     rows = [_row(Place(name, line), cells, columns) for line, cells in records]
-    return ParsedGlossary(name, tuple(rows), (), tuple(rejected), tuple(warnings))
+    return ParsedGlossary(name, tuple(rows), (), tuple(rejected), (*skipped, *warnings))
 
 
 def find_delimiter(lines: Sequence[str], languages: Languages) -> str:
@@ -44,7 +48,7 @@ def find_delimiter(lines: Sequence[str], languages: Languages) -> str:
 
     (`csv.Sniffer` guesses from letters too and fails on a single column, the simplest glossary there is.)
     """
-    sample = [line for line in lines[:_SNIFFED_LINES] if line.strip()]
+    sample = [line for line in lines[_comments(lines) :][:_SNIFFED_LINES] if line.strip()]
     best, best_share = _NO_DELIMITER, 0.5
     for delimiter in _DELIMITERS:
         rows = [row for line in sample if (row := _cells([line], delimiter))]
@@ -56,6 +60,32 @@ def find_delimiter(lines: Sequence[str], languages: Languages) -> str:
         if count > 1 and share > best_share:
             best, best_share = delimiter, share
     return best
+
+
+def _declared_delimiter(lines: list[str]) -> str:
+    """The delimiter that Excel writes in a first line "sep=;", which is blanked then; "" where there is none."""
+    found = _SEPARATOR_LINE.fullmatch(lines[0])
+    if found is None:
+        return ""
+    lines[0] = ""
+    return found[1]
+
+
+def _comments(lines: Sequence[str]) -> int:
+    """How many blank lines and lines that begin with "#" stand before all others."""
+    return next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+
+
+def _skip_comments(lines: list[str], delimiter: str, name: str, languages: Languages) -> list[GlossaryWarning]:
+    """Blank the comments before a header. Without a header they are terms, such as "#metoo"."""
+    end = _comments(lines)
+    written = [index for index in range(end) if lines[index].strip()]
+    if not written or not is_header(_cells([lines[end]], delimiter), languages):
+        return []
+    for index in written:
+        lines[index] = ""
+    message = f"{name}, line {written[0] + 1}: lines that begin with '#' before the header are skipped: {len(written)}"
+    return [GlossaryWarning("", "comment", message)]
 
 
 def _cells(lines: list[str], delimiter: str) -> list[str]:
@@ -138,6 +168,39 @@ def _header_warnings(names: Sequence[str], columns: Sequence[Column | None], fil
             )
             yield GlossaryWarning("", "repeated_language", message)
         holder.setdefault(column, cell)
+
+
+def _lost_cells(
+    records: Sequence[tuple[int, list[str]]], columns: Sequence[Column | None], file: str
+) -> Iterator[GlossaryWarning]:
+    """Rows with cells beyond the columns of the header, and with other values in a repeated column."""
+    beyond = [line for line, cells in records if any(cell.strip() for cell in cells[len(columns) :])]
+    if beyond:
+        message = (
+            f"{file}, line {beyond[0]}: cells beyond the {len(columns)} columns of the header are ignored, in "
+            f"{_rows(len(beyond))}; name the columns, or quote a cell that holds the delimiter"
+        )
+        yield GlossaryWarning("", "extra_cells", message)
+    repeated = [line for line, cells in records if _has_second_value(cells, columns)]
+    if repeated:
+        message = (
+            f"{file}, line {repeated[0]}: of two columns that mean the same the second has another value, which is "
+            f"ignored, in {_rows(len(repeated))}; name the columns differently, or remove one"
+        )
+        yield GlossaryWarning("", "second_value", message)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
+def _has_second_value(cells: Sequence[str], columns: Sequence[Column | None]) -> bool:
+    first: dict[Column, str] = {}
+    return any(
+        first.setdefault(column, value) != value
+        for cell, column in zip(cells, columns, strict=False)
+        if column is not None and column.role in ("translation", "id", "note") and (value := cell.strip())
+    )
 
 
 def _row(place: Place, cells: Sequence[str], columns: Sequence[Column | None]) -> GlossaryRow:

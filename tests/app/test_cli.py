@@ -38,23 +38,28 @@ def _raise(error: BaseException) -> Callable[[], object]:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "code", "said"),
     [
-        (SettingError("threshold is 2; give 0..1"), 2),
-        (GlossaryError("terms.csv is empty; put one term on each line"), 1),
-        (AudioError("talk.wav does not exist"), 1),
-        (PermissionError(13, "Permission denied", "/data"), 1),
+        (SettingError("threshold is 2; give 0..1"), 2, ""),
+        (GlossaryError("terms.csv is empty; put one term on each line"), 1, ""),
+        (AudioError("talk.wav does not exist"), 1, ""),
+        (
+            PermissionError(13, "Permission denied", "/data"),
+            1,
+            "/data: Permission denied; check that it is there and its permissions.",
+        ),
+        (OSError(36, "File name too long", "xxx"), 1, "xxx: File name too long; give a shorter name."),
     ],
 )
 def test_known_errors_are_one_sentence_and_a_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, said: str
 ) -> None:
     """What a user can cure is said in one line on standard error, nothing on standard output."""
     monkeypatch.setitem(edge.cli.commands, "act", _command_that(_raise(error)))
     assert edge.run(["act"]) == code
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == f"termcue: error: {error}\n"
+    assert printed.err == f"termcue: error: {said or error}\n"
 
 
 def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +91,9 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         (["serve", "--data-dir", "none"], "no glossary is published in none"),
         (["serve", "--glossary", "x", "--tls-cert", "c.pem"], "--tls-key"),
         (["dance"], "dance"),
+        (["doctor", "--data-dir", ""], "'' is no path"),
+        (["doctor", "--model", ""], "'' is no path"),
+        (["listen", "sample", "--threshold", "nan"], "not a finite number"),
     ],
 )
 def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
@@ -100,6 +108,7 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], arguments
     ("arguments", "said"),
     [
         (["reindex", "terms.csv", "--id", "../up"], "'../up'"),
+        (["reindex", "terms.csv", "--id", ""], "the glossary id ''"),
         (["serve", "--glossary", "x", "--tls-cert", "c.pem", "--tls-key", "k.pem"], "c.pem does not exist"),
         (["serve", "--glossary", "x", "--api-keys-file", "keys.txt"], "keys.txt"),
         (["--config", "other.toml", "doctor"], "other.toml does not exist"),
@@ -183,3 +192,34 @@ def test_reader_that_goes_away_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def _run_shell(program: str, redirection: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    program = f"import click; from app.cli import cli, main\n@cli.command()\ndef act(): {program}\nmain()"
+    return subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" act {redirection}', sys.executable, program],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def test_closed_standard_output_is_told() -> None:
+    """`>&-` leaves nowhere to put a hint, which is said before anything is heard."""
+    finished = _run_shell("raise AssertionError", ">&-")
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(b"termcue: error: standard output is closed;")
+
+
+def test_full_disk_is_told() -> None:
+    """Standard output that takes nothing more is named, with the cure and nothing else."""
+    finished = _run_shell("click.echo('hint')", "> /dev/full")
+    said = b"termcue: error: standard output: No space left on device; make room on that disk.\n"
+    assert (finished.returncode, finished.stderr) == (1, said)
+
+
+def test_no_locale_stops_a_hint() -> None:
+    """Results are UTF-8 whatever the terminal says it takes."""
+    finished = _run_shell("click.echo('Gem\\u00fct \\udcff')", "", PYTHONIOENCODING="ascii")
+    assert (finished.returncode, finished.stdout) == (0, "Gemüt \\udcff\n".encode())

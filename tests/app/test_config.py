@@ -59,6 +59,13 @@ def test_repeatable_option_takes_a_list_or_one_value(tmp_path: Path) -> None:
         ("[listen]\nthreshold = true\n", "threshold: True does not fit"),
         ("[listen]\nrealtime = 1\n", "realtime: 1 does not fit; give true or false"),
         ("[listen\n", "is not TOML"),
+        ("threshold = 1979-05-27\n", r"threshold: datetime\.date\(1979, 5, 27\) does not fit"),
+        ("threshold = nan\n", "threshold: nan is not a finite number"),
+        ("threshold = " + "[" * 100_000, "nests too deeply"),
+        ("threshold = " + "1" * 5_000, "thousands of digits"),
+        ("threshold = 0x" + "f" * 5_000, "a number beyond 64 bits does not fit"),
+        ("data-dir = 5\n", "data-dir: 5 is no path"),
+        ("data-dir = ''\n", "data-dir: '' is no path"),
     ],
 )
 def test_unknown_key_or_wrong_value_names_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -71,6 +78,21 @@ def test_unknown_variable_is_an_error(tmp_path: Path) -> None:
     """A misspelt variable does not pass in silence."""
     with pytest.raises(SettingError, match=r"TERMCUE_LISTEN_PROFIL.*'profile'"):
         _read(tmp_path, "", {"TERMCUE_LISTEN_PROFIL": "mt"})
+
+
+def test_key_of_the_wrong_kind_is_not_repeated(tmp_path: Path) -> None:
+    """An API key stands in no message, even where it is written wrongly."""
+    with pytest.raises(SettingError, match="api-key: this value does not fit") as refused:
+        _read(tmp_path, 'api-key = ["sesame"]\n')
+    assert "sesame" not in str(refused.value)
+
+
+def test_empty_variable_is_not_set(tmp_path: Path) -> None:
+    """An empty path does not mean the working folder; nan is no threshold there either."""
+    empty = {"TERMCUE_DATA_DIR": "", "TERMCUE_MODEL": ""}
+    assert _read(tmp_path, "", empty) == {name: {} for name in cli.commands}
+    with pytest.raises(SettingError, match="TERMCUE_THRESHOLD: 'nan' is not a finite number"):
+        _read(tmp_path, "", {"TERMCUE_THRESHOLD": "nan"})
 
 
 def test_missing_file_is_an_error_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import soundfile
 from app.cli import run
 from app.samples import recordings
 from streaming.audio import AudioFormat
-from streaming.model_folder import BUNDLED, encoder_id_of, spec_digest
+from streaming.model_folder import BUNDLED, encoder_id_of, render_spec, spec_digest
 from streaming.testing import ListSource
 
 SENTENCE = "termcue: error: "
@@ -320,7 +320,7 @@ def test_index_of_another_encoder_is_refused(place: Place, capsys: pytest.Captur
     built_by = encoder_id_of(spec["name"], spec["sha256"])
     spec["name"] = "another"
     spec["spec_sha256"] = spec_digest(spec)
-    (model / "spec.json").write_text(json.dumps(spec, ensure_ascii=False), "utf-8")
+    (model / "spec.json").write_bytes(render_spec(spec))
     sentence = _refused(place, capsys, _listen(place, model, "talks"))
     assert built_by in sentence
     assert encoder_id_of("another", spec["sha256"]) in sentence

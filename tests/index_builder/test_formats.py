@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,41 @@ def test_second_column_of_a_language_is_told(header: str) -> None:
     """Of two columns for one language the first counts where it is filled, and that is said."""
     parsed = _parse(f"{header}\nion,Ion,Jon\nsalt,,Salz\n")
     assert [list(row.translations.values()) for row in parsed.rows] == [["Ion"], ["Salz"]]
-    assert [warning.kind for warning in parsed.warnings] == ["repeated_language"]
+    assert [warning.kind for warning in parsed.warnings] == ["repeated_language", "second_value"]
+    assert "g.csv, line 2: " in parsed.warnings[1].message
+    assert "in 1 row;" in parsed.warnings[1].message
+
+
+def test_cells_beyond_the_header_are_told() -> None:
+    """They are ignored, with one warning for the file: the first line and the number of rows. Empty ones are not."""
+    parsed = _parse("term,de\nion,Ion,,\nask not,x,y,z,q\nsalt,Salz,z\n")
+    (warning,) = parsed.warnings
+    assert warning.kind == "extra_cells"
+    assert warning.message.startswith("g.csv, line 3: cells beyond the 2 columns of the header are ignored, in 2 rows;")
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "sep=;;"])
+def test_delimiter_of_a_spreadsheet_is_taken(first: str) -> None:
+    """The first line by which Excel names the delimiter is no row; lines are counted with it."""
+    parsed = _parse(f"{first}\nterm;de\nParis, Texas;Paris\n")
+    assert [(row.place.line, row.term, row.translations) for row in parsed.rows] == [
+        (3, "Paris, Texas", {"de": "Paris"})
+    ]
+    assert parsed.warnings == ()
+
+
+def test_comments_before_the_header_are_skipped_and_told() -> None:
+    """Lines that begin with "#" before a header are no rows, which a note says."""
+    parsed = _parse('# terms, of "us\n\n# 2026\nterm;de\nion;Ion\n#metoo;x\n')
+    assert [(row.place.line, row.term) for row in parsed.rows] == [(5, "ion"), (6, "#metoo")]
+    (warning,) = parsed.warnings
+    assert warning.message == "g.csv, line 1: lines that begin with '#' before the header are skipped: 2"
+
+
+def test_terms_that_begin_with_a_hash_are_kept_without_a_header() -> None:
+    """Where no header follows, "#" begins a term."""
+    assert [row.term for row in _parse("#metoo\nplague\n").rows] == ["#metoo", "plague"]
+    assert [row.term for row in _parse("#metoo\n#one\n").rows] == ["#metoo", "#one"]
 
 
 def test_header_without_a_term_column_is_refused() -> None:
@@ -197,6 +232,25 @@ def test_broken_json_is_refused_with_its_place(text: str) -> None:
         _parse(text)
 
 
+@pytest.mark.parametrize("text", ["null", "123", "NaN", '"ion"', "term,de"])
+def test_json_file_of_a_single_value_is_refused(text: str) -> None:
+    """A file called .json holds an object or a list; anything else does not become a term."""
+    with pytest.raises(GlossaryError, match="an object or a list is expected; correct it there"):
+        parse_glossary(GlossaryFile(Path("g.JSON"), text.encode()), Languages())
+
+
+@pytest.mark.parametrize("text", ['[{"term": NaN}]', "[Infinity]", '{"a": -Infinity}'])
+def test_numbers_that_json_lacks_are_refused(text: str) -> None:
+    """NaN and Infinity are no JSON, though Python reads them."""
+    with pytest.raises(GlossaryError, match=r"line 1, column \d+: .*holds NaN, Infinity"):
+        _parse(text)
+
+
+def test_number_without_end_is_no_term() -> None:
+    """A number too large for a float gives no text."""
+    assert _parse('[{"term": 1e999, "de": "x"}]').rows[0].term == ""
+
+
 @pytest.mark.parametrize("text", ["[]", "{}"])
 def test_empty_json_has_no_rows(text: str) -> None:
     """An empty list is sound; the glossary is refused later, with all its files."""
@@ -252,6 +306,13 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"")
     with pytest.raises(GlossaryError, match="cannot be read"):
         read_source(tmp_path / "f" / "g.csv")
+
+
+def test_pipe_is_refused(tmp_path: Path) -> None:
+    """A pipe without a writer would block for ever."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(GlossaryError, match=r"pipe\.csv is a pipe or device, not a regular file; save the glossary"):
+        read_source(tmp_path / "pipe.csv")
 
 
 def test_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,8 +106,30 @@ def test_ids_that_cannot_be_kept_are_replaced() -> None:
     """A second use of an id, or one too long, gets a made id and a warning; made ids never collide."""
     glossary = _glossary(f"id,term\nx,plague\nx,calamity\n{'y' * 101},burials\ng:000002,breach\n")
     ids = [item.entry.entry_id for item in glossary.entries]
-    assert ids == ["x", "g:000002'", "g:000003", "g:000002"]
+    assert ids == ["x", "g:000002-", "g:000003", "g:000002"]
     assert _kinds(glossary) == ["id", "id"]
+
+
+@pytest.mark.parametrize("name", ["a/b", "<b>", "a'b", "a\u200bb", "é́\u0301"])
+def test_ids_of_other_characters_are_replaced(name: str) -> None:
+    """An id that could surprise a page or a shell gets a made one and a warning that names it."""
+    glossary = _glossary(f"id,term\n{name},plague\nA 1._:-é,calamity\n")
+    assert [item.entry.entry_id for item in glossary.entries] == ["g:000001", "A 1._:-é"]
+    (warning,) = glossary.warnings
+    assert (warning.entry, warning.kind) == ("g:000001", "id")
+    assert "g:000001 is used instead" in warning.message
+
+
+def test_too_many_forms_are_cut_with_their_count() -> None:
+    """Only the first 64 spoken forms of an entry are kept, its term's first; the warning says how many there were."""
+    names = {f"{one}{two} house": "plague" for one in "bcdfghjkl" for two in ("adam", "ofer", "imon", "alin", "edan")}
+    more = {f"{alias} two": main for alias, main in names.items()}
+    (item,) = (glossary := _glossary("term\nplague\n", names | more)).entries
+    assert len(item.forms) == 64
+    assert item.forms[0].text == "plague"
+    (warning,) = glossary.warnings
+    assert (warning.entry, warning.kind) == ("g:000001", "forms")
+    assert "has 91 spoken forms; only the first 64" in warning.message
 
 
 @pytest.mark.parametrize(
@@ -154,7 +176,14 @@ def test_several_files_are_one_glossary() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(" a\t b\n", "a b"), ("e\u0301", "é"), ("a\x07b", "a b"), ("\ud800x", "?x"), ("plain", "plain")],
+    [
+        (" a\t b\n", "a b"),
+        ("e\u0301", "é"),
+        ("a\x07b", "a b"),
+        ("a\u202eb\u2066c\u2069", "abc"),
+        ("\ud800x", "?x"),
+        ("plain", "plain"),
+    ],
 )
 def test_clean(text: str, expected: str) -> None:
     """One line, composed, writable as UTF-8."""

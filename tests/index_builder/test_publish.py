@@ -1,6 +1,7 @@
 """Published versions are whole, confined and pointed to by CURRENT; bare files are built once."""
 
 import json
+import logging
 import multiprocessing
 import os
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from index_builder.publish import (
     check_id,
     content_key,
     current,
+    load_version,
     publish,
     published,
     version_name,
@@ -78,6 +80,26 @@ def test_damaged_version_does_not_become_current(tmp_path: Path) -> None:
     with pytest.raises(IndexFolderError, match=r"index\.faiss has 0 bytes"):
         _publish(tmp_path, "calamity\n")
     assert current(tmp_path, "acl") == old
+
+
+def test_version_under_another_name_is_refused(tmp_path: Path) -> None:
+    """A version's folder in the place of another is damage, with the cure."""
+    old = _publish(tmp_path)
+    assert load_version(old, "hash-encoder").version == old.name
+    other = old.with_name("20271014T091203Z-0123456789ab")
+    old.rename(other)
+    with pytest.raises(IndexFolderError, match=f"is damaged: it holds the version '{old.name}'; build it again"):
+        load_version(other, "hash-encoder")
+
+
+def test_folder_that_no_id_can_name_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One badly named folder is told and does not hide the others."""
+    _publish(tmp_path)
+    (tmp_path / "glossaries" / "My Terms").mkdir()
+    (tmp_path / "glossaries" / "My Terms" / "CURRENT").write_text("x")
+    with caplog.at_level(logging.WARNING):
+        assert published(tmp_path) == ["acl"]
+    assert "My Terms is left out: the glossary id 'My Terms' cannot be used" in caplog.text
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:

@@ -53,9 +53,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """A missing file and one that is no text are told apart from a wrong digest."""
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe")
-    for path in (tmp_path / "missing", binary):
-        with pytest.raises(SettingError, match="cannot be read"):
+    for path in (tmp_path / "missing", tmp_path, binary):
+        with pytest.raises(SettingError, match=f"{path} cannot be read.*sha256sum") as refused:
             ApiKeys.load(path)
+        assert "Errno" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from streaming.audio import AudioFormat
 from streaming.client import StreamOptions, hints_address, stream_hints
 from streaming.connection import ConnectionConfig
-from streaming.errors import AudioError, WireError
+from streaming.errors import AudioError, SettingError, WireError
 from streaming.protocol import Begin, Error, Limits, MarkerReached, Metadata, ServerMessage, TermHint, Warning
 from streaming.server import HintServer, ServerConfig
 from streaming.session import ServedGlossary
@@ -289,6 +289,25 @@ def test_the_key_goes_into_the_header() -> None:
         _stream_to(answer, replace(TONES, api_key="sesame"))
     assert seen[0] == "Bearer sesame"
     assert "sesame" not in str(seen[1])
+
+
+@pytest.mark.parametrize("key", ["schl\u00fcssel", "two\nlines", "", " blank"])
+def test_a_key_that_no_header_carries_is_never_repeated(key: str) -> None:
+    """The refusal says what is wrong and where to correct it, and not the key."""
+    with pytest.raises(SettingError, match="TERMCUE_API_KEY") as refused:
+        asyncio.run(_collect("ws://127.0.0.1:1", [PCM], replace(TONES, api_key=key)))
+    assert not key or key not in str(refused.value)
+
+
+def test_tls_to_a_plain_server_names_the_scheme(served: Served) -> None:
+    """A server without TLS is reached with ws://, which the refusal says."""
+
+    async def run() -> None:
+        async with HintServer(ServerConfig(port=0), served, None) as server:
+            await _collect(server.url.replace("ws://", "wss://"), [PCM])
+
+    with pytest.raises(WireError, match="does not speak TLS: give ws://"):
+        asyncio.run(run())
 
 
 def test_the_address_asks_for_what_the_options_say() -> None:

@@ -43,13 +43,19 @@ def test_floating_point_file_is_clipped_not_wrapped(tmp_path: Path) -> None:
     assert abs(int(samples[3]) - 8192) <= 1
 
 
-@pytest.mark.parametrize("suffix", ["mp3", "ogg"])
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "au"])
 def test_lossy_files_are_read_to_their_end(tmp_path: Path, suffix: str) -> None:
     """A compressed file gives all that libsndfile decodes of it."""
     path = tmp_path / f"talk.{suffix}"
     soundfile.write(path, _noise(30_000), 16_000)
     decoded, _ = soundfile.read(path, dtype="float32")
     assert len(_pcm(FileSource(path))) == len(decoded) > 29_000
+
+
+def test_name_too_long_is_refused() -> None:
+    """A name that no file can have is not the system's error but a sentence."""
+    with pytest.raises(AudioError, match=r"File name too long.*correct the name"):
+        FileSource(Path("x" * 5_000))
 
 
 def test_high_rate_is_streamed_with_a_note(tmp_path: Path) -> None:
@@ -114,6 +120,18 @@ def _cut_mp3(path: Path) -> None:
     path.write_bytes(whole.read_bytes()[:9_000])
 
 
+def _cut_au(path: Path) -> None:
+    whole = path.with_suffix(".au")
+    soundfile.write(whole, _noise(16_000), 16_000)
+    path.write_bytes(whole.read_bytes()[:20_000])
+
+
+def _cut_ogg(path: Path) -> None:
+    whole = path.with_suffix(".ogg")
+    soundfile.write(whole, _noise(48_000), 16_000)
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+
+
 def _too_slow(path: Path) -> None:
     soundfile.write(path, _noise(1600), 4_000)
 
@@ -133,6 +151,8 @@ def _too_slow(path: Path) -> None:
         (_cut_flac, "promises 1.00 s"),
         (_cut_mp3, "promises 3.00 s"),
         (_too_slow, "4000"),
+        (_cut_au, "promises 32000 bytes of audio and 19976 are there"),
+        (_cut_ogg, "does not end the stream"),
     ],
 )
 def test_unusable_file_is_refused_in_one_sentence(tmp_path: Path, write: object, said: str) -> None:

@@ -1,0 +1,61 @@
+"""Published glossaries as a server opens them: one bad one does not take the others with it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.glossaries import open_glossary, open_published
+from app.places import Places
+from index_builder.build import build_index
+from index_builder.formats import GlossaryFile, Languages, parse_glossary
+from index_builder.glossary import assemble
+from index_builder.publish import publish, published, version_name
+from index_builder.report import IndexReport
+from index_builder.testing import HashEncoder, LetterPronouncer, flat_background
+from streaming.errors import IndexFolderError
+from streaming.model_folder import BUNDLED, ModelFolder
+
+
+@pytest.fixture
+def folder() -> ModelFolder:
+    """The bundled model under the name of the encoder that builds these indexes."""
+    return replace(ModelFolder.load(BUNDLED), encoder_id="hash-encoder")
+
+
+def _publish(data_dir: Path, glossary_id: str) -> Path:
+    glossary = assemble(glossary_id, [parse_glossary(GlossaryFile(Path("g.csv"), b"plague\n"), Languages())])
+    version = version_name(datetime(2026, 10, 14, tzinfo=UTC), "0" * 32)
+    index = build_index(glossary, HashEncoder(), LetterPronouncer(), flat_background, version=version)
+    return publish(data_dir, glossary_id, index, IndexReport.of(glossary, index, 0.0))
+
+
+def test_damaged_glossary_is_left_out_and_told(
+    tmp_path: Path, folder: ModelFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are opened; what is wrong with the damaged one goes to standard error, in one line."""
+    places = Places.of(tmp_path)
+    (_publish(tmp_path, "bad") / "background.npy").write_bytes(b"")
+    _publish(tmp_path, "good")
+    assert [glossary.id for glossary in open_published(published(places.data), folder, places)] == ["good"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bad is left out: " in line
+    assert "background.npy has 0 bytes" in line
+
+
+def test_nothing_that_can_be_used_is_an_error(tmp_path: Path, folder: ModelFolder) -> None:
+    """A server without a single glossary does not start."""
+    (_publish(tmp_path, "bad") / "background.npy").write_bytes(b"")
+    with pytest.raises(IndexFolderError, match=r"none of the glossaries .* can be used: bad; publish them again"):
+        open_published(["bad"], folder, Places.of(tmp_path))
+
+
+def test_version_under_another_name_is_not_opened(tmp_path: Path, folder: ModelFolder) -> None:
+    """A published id whose current version holds another is damaged."""
+    version = _publish(tmp_path, "terms")
+    other = "20271014T091203Z-0123456789ab"
+    version.rename(version.with_name(other))
+    (tmp_path / "glossaries" / "terms" / "CURRENT").write_text(f"{other}\n")
+    with pytest.raises(IndexFolderError, match=f"is damaged: it holds the version '{version.name}'"):
+        open_glossary("terms", folder, Places.of(tmp_path))
