@@ -5,7 +5,6 @@ pronounces a whole batch, and a beam over the slots gives several pronunciations
 scoring wants. The way of the data: dictionary file -> `read_dictionary` -> `train_g2p` -> `training.export_compact`.
 """
 
-import json
 import math
 import random
 import re
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from streaming.errors import TermCueError
 from streaming.symbols import CHARACTERS, PHONEMES
+from training.checkpoint import Run, warm_cosine
 from training.transformer import TransformerStack
 
 SLOTS_PER_LETTER = 3
@@ -176,21 +176,9 @@ def train_g2p(dictionary: Path, out: Path, config: G2pConfig) -> GraphemeToPhone
     model = GraphemeToPhoneme(config)
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.01)
     total = config.epochs * math.ceil(len(train_rows) / config.batch_words)
-
-    def rate(step: int) -> float:
-        warm = min(1.0, (step + 1) / config.warmup_steps)
-        return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-    out.mkdir(parents=True, exist_ok=True)
-    state_file, first_epoch = out / "g2p.pt", 0
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["rng"])
-        first_epoch = state["epoch"] + 1
+    run = Run(out / "g2p.pt", model, optimiser, warm_cosine(optimiser, config.warmup_steps, total))
+    state = run.restore()
+    first_epoch = state["epoch"] + 1 if state else 0
     for epoch in range(first_epoch, config.epochs):
         started, losses = time.monotonic(), []
         for batch in _batches(train_rows, config.batch_words, random.Random(f"{config.seed} {epoch}")):
@@ -199,7 +187,7 @@ def train_g2p(dictionary: Path, out: Path, config: G2pConfig) -> GraphemeToPhone
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
-            schedule.step()
+            run.schedule.step()
             losses.append(loss.item())
         row = {
             "epoch": epoch,
@@ -208,16 +196,5 @@ def train_g2p(dictionary: Path, out: Path, config: G2pConfig) -> GraphemeToPhone
             "train_word_accuracy": round(word_accuracy(model, train_rows[:5000]), 4),
             "seconds": round(time.monotonic() - started, 1),
         }
-        with (out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
-        state = {
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(),
-            "rng": torch.get_rng_state(),
-            "epoch": epoch,
-        }
-        temporary = state_file.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(state_file)
+        run.save(row, epoch=epoch)
     return model

@@ -23,6 +23,7 @@ from streaming.term_index import TermIndex
 from training.augmentation import AugmentationConfig
 from training.cache import CachedFrames, read_cache, write_cache, write_features
 from training.calibrate import fit, label, recall_at, sweep, with_table
+from training.checkpoint import save_state
 from training.collect import collect, read_stream
 from training.export import AudioGraph
 from training.export_compact import CONTEXT_SAMPLES, CompactParts, export_compact, recalibrate
@@ -33,7 +34,7 @@ from training.recipe import CompactRecipe, Materials, StageError, real_speech
 from training.stream_metrics import StreamScore
 from training.targets import Lexicon
 from training.towers import LowerTower, split_whisper_encoder
-from training.train_alignment import AlignmentModel, BatchSampler, save_state, train_alignment
+from training.train_alignment import AlignmentModel, BatchSampler, train_alignment
 from training.train_spans import SpanModel, SpanSampler, train_spans
 from training.windows import Window, WindowConfig, make_windows
 

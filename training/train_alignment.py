@@ -5,7 +5,6 @@ step, average the weights, and every few minutes score held-out speech and write
 """
 
 import json
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.cache import CachedFrames
+from training.checkpoint import Run, warm_cosine
 from training.heads import AlignmentHead
 from training.losses import ctc_with_edges
 from training.manifest import ManifestError
@@ -155,13 +155,6 @@ def _update_average(average: dict[str, Tensor], model: nn.Module, step: int, dec
             average[name].lerp_(value.float(), 1 - decay)
 
 
-def save_state(path: Path, state: dict[str, object]) -> None:
-    """Write a checkpoint so that a kill at any instant leaves the old or the new one whole."""
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
 def train_alignment(
     model: AlignmentModel,
     sampler: BatchSampler,
@@ -176,22 +169,11 @@ def train_alignment(
         {"params": list(model.head.parameters()), "lr": config.head_rate},
     ]
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
-
-    def rate(step: int) -> float:
-        warm = min(1.0, (step + 1) / config.warmup_steps)
-        return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps))))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    run = Run(out / "state.pt", model, optimiser, warm_cosine(optimiser, config.warmup_steps, config.steps))
     average = {name: value.clone().float() for name, value in model.state_dict().items()}
-    out.mkdir(parents=True, exist_ok=True)
-    state_file, step = out / "state.pt", 0
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
+    step = 0
+    if state := run.restore():
         average = state["average"]
-        torch.set_rng_state(state["rng"])
         sampler.rng.bit_generator.state = json.loads(state["sampler"])
         step = state["step"]
     model.train()
@@ -207,7 +189,7 @@ def train_alignment(
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         optimiser.step()
-        schedule.step()
+        run.schedule.step()
         _update_average(average, model, step, config.average)
         step += 1
         seen.append((float(of_characters.detach().mean()), float(of_phonemes.detach().mean())))
@@ -225,19 +207,6 @@ def train_alignment(
                 "held_out_phonemes": round(held[1], 4),
                 "seconds_per_step": round((time.monotonic() - saved) / len(seen), 3),
             }
-            with (out / "log.jsonl").open("a") as log:
-                log.write(json.dumps(row) + "\n")
-            save_state(
-                state_file,
-                {
-                    "model": model.state_dict(),
-                    "average": average,
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "rng": torch.get_rng_state(),
-                    "sampler": json.dumps(sampler.rng.bit_generator.state),
-                    "step": step,
-                },
-            )
+            run.save(row, average=average, sampler=json.dumps(sampler.rng.bit_generator.state), step=step)
             saved, seen = time.monotonic(), []
     return average

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from streaming.spans import SpanGrid, pool_spans
 from streaming.symbols import character_sequence
 from training.cache import CachedFrames
+from training.checkpoint import Run, warm_cosine
 from training.heads import CharacterTower, SpanTower
 from training.losses import multi_positive_info_nce
-from training.train_alignment import save_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,20 +194,9 @@ def train_spans(
     """Run (or resume) the training in `out`."""
     torch.manual_seed(config.seed)
     optimiser = torch.optim.AdamW(model.parameters(), config.rate, betas=(0.9, 0.98), weight_decay=0.01)
-
-    def rate(step: int) -> float:
-        warm = min(1.0, (step + 1) / config.warmup_steps)
-        return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps))))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-    out.mkdir(parents=True, exist_ok=True)
-    state_file, step = out / "state.pt", 0
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["rng"])
+    run = Run(out / "state.pt", model, optimiser, warm_cosine(optimiser, config.warmup_steps, config.steps))
+    step = 0
+    if state := run.restore():
         sampler.rng.bit_generator.state = json.loads(state["sampler"])
         step = state["step"]
     model.train()
@@ -229,7 +218,7 @@ def train_spans(
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        schedule.step()
+        run.schedule.step()
         with torch.no_grad():
             model.log_scale.clamp_(max=math.log(100.0))
         step += 1
@@ -242,17 +231,5 @@ def train_spans(
                 "recall@1_in_batch": round(float(np.mean([b for _, b in seen])), 4),
                 "seconds_per_step": round((time.monotonic() - saved) / len(seen), 3),
             }
-            with (out / "log.jsonl").open("a") as log:
-                log.write(json.dumps(row) + "\n")
-            save_state(
-                state_file,
-                {
-                    "model": model.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "rng": torch.get_rng_state(),
-                    "sampler": json.dumps(sampler.rng.bit_generator.state),
-                    "step": step,
-                },
-            )
+            run.save(row, sampler=json.dumps(sampler.rng.bit_generator.state), step=step)
             saved, seen = time.monotonic(), []
