@@ -39,9 +39,9 @@ from streaming.pipeline import STAGES, Pipeline, PipelineConfig
 from streaming.scoring import TermScorer
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
-from training.calibrate import Hop, StreamEvidence, decide_candidates
-from training.collect import LongStream, read_stream
-from training.stream_metrics import StreamScore, TimedHint, score_stream
+from training.evaluation.calibrate import Hop, StreamEvidence, decide_candidates
+from training.evaluation.collect import LongStream, read_stream
+from training.evaluation.stream_metrics import StreamScore, TimedHint, score_stream
 
 FALSE_PER_HOUR = (12.0, 60.0, 300.0)
 _CHUNK_BYTES = 64_000

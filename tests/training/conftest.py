@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from training.manifest import Utterance, Word
+from training.corpus.manifest import Utterance, Word
 
 torch.set_num_threads(1)
 

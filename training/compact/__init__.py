@@ -1,0 +1,1 @@
+"""The recipe of the bundled compact retriever: ``python -m training.compact STAGE …``."""

@@ -1,0 +1,126 @@
+"""Make the compact retriever, stage by stage: ``python -m training.compact STAGE --work DIR …``."""
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from streaming.errors import TermCueError
+from training.compact import stages
+from training.compact.recipe import CompactRecipe, Materials, StageError, keep_recipe
+
+_EXAMPLES = """\
+examples, in the order in which a model is made (every stage goes on where it was stopped):
+  SPEECH="--work build/compact --data speech/manifest.jsonl --dictionary cmudict.dict --whisper whisper-base"
+  python -m training.speech.synthesis --terms terms.txt --out build/synthetic
+  for stage in g2p cache align features spans export; do
+      python -m training.compact $stage $SPEECH --synthetic build/synthetic/manifest.jsonl --facts facts.json
+  done
+  termcue reindex one.csv --id one --model build/compact/model --data-dir build/index
+  python -m training.compact calibrate $SPEECH --stream one.json=build/index/glossaries/one/versions/VERSION
+"""
+_WITHOUT_WHISPER = ("g2p", "spans", "calibrate")
+
+
+def _recipe(given: argparse.Namespace) -> CompactRecipe:
+    """The recipe with what was asked for otherwise."""
+    recipe = CompactRecipe()
+    if given.hold_out:
+        recipe = replace(recipe, held_out=dict(given.hold_out))
+    return replace(
+        recipe,
+        augmented_copies=given.augmented_copies,
+        g2p=replace(recipe.g2p, epochs=given.g2p_epochs),
+        alignment=replace(recipe.alignment, steps=given.align_steps),
+        spans=replace(recipe.spans, steps=given.span_steps),
+    )
+
+
+def _held_out(text: str) -> tuple[str, int]:
+    collection, _, count = text.rpartition("=")
+    if not collection or not count.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not COLLECTION=SPEAKERS, such as librispeech=3")
+    return collection, int(count)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _stream(text: str) -> tuple[Path, list[Path]]:
+    stream, _, indexes = text.partition("=")
+    if not stream or not indexes:
+        raise argparse.ArgumentTypeError(f"{text!r} is not STREAM.json=INDEX[,INDEX…]")
+    return Path(stream), [Path(index) for index in indexes.split(",")]
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = CompactRecipe()
+    parser = argparse.ArgumentParser(
+        prog="python -m training.compact",
+        description="Make the compact retriever, stage by stage.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("stage", choices=("g2p", "cache", "align", "features", "spans", "export", "calibrate"))
+    add("--work", type=Path, required=True, help="folder of checkpoints and caches (some GB)")
+    add("--data", type=Path, required=True, help="manifest of transcribed, timed speech (JSON lines)")
+    add("--synthetic", type=Path, help="manifest of synthetic speech")
+    add("--dictionary", type=Path, required=True, help="pronouncing dictionary in the form of CMUdict")
+    add("--whisper", type=Path, required=True, help="folder with config.json and model.safetensors of Whisper base")
+    add("--model", type=Path, help="model folder to write (default: WORK/model)")
+    add("--facts", type=Path, help="export: JSON object with licence and provenance")
+    add("--stream", type=_stream, action="append", default=[], metavar="STREAM.json=INDEX[,INDEX…]",
+        help="calibrate: a long development stream and the index folders to hear it with; may be repeated")  # fmt: skip
+    add("--hold-out", type=_held_out, action="append", metavar="COLLECTION=SPEAKERS",
+        help=f"speakers kept from training; may be repeated (default: {dict(default.held_out)})")  # fmt: skip
+    add("--augmented-copies", type=int, default=default.augmented_copies)
+    add("--g2p-epochs", type=_positive, default=default.g2p.epochs)
+    add("--align-steps", type=_positive, default=default.alignment.steps)
+    add("--span-steps", type=_positive, default=default.spans.steps)
+    add("--threads", type=_positive, default=1, help="threads of torch (default 1)")
+    return parser
+
+
+def run(given: argparse.Namespace) -> None:
+    """Run one stage. Raises TermCueError for anything that a user can cure."""
+    recipe = _recipe(given)
+    materials = Materials(given.work, given.data, given.synthetic, given.dictionary, given.whisper)
+    model = given.model or given.work / "model"
+    if given.stage == "calibrate" and not given.stream:
+        raise StageError("calibrate needs at least one --stream STREAM.json=INDEX")
+    if given.stage not in _WITHOUT_WHISPER and not (materials.whisper / "model.safetensors").is_file():
+        raise StageError(f"{materials.whisper} holds no model.safetensors: download openai/whisper-base into it")
+    keep_recipe(materials.work, recipe)
+    by_name: Mapping[str, Callable[[], None]] = {
+        "g2p": lambda: stages.pronouncing(materials, recipe),
+        "cache": lambda: stages.caching(materials, recipe),
+        "align": lambda: stages.aligning(materials, recipe),
+        "features": lambda: stages.extracting(materials, recipe),
+        "spans": lambda: stages.spanning(materials, recipe),
+        "export": lambda: stages.exporting(materials, recipe, model, stages.read_facts(given.facts)),
+        "calibrate": lambda: stages.calibrating(materials, model, dict(given.stream)),
+    }
+    by_name[given.stage]()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """``python -m training.compact``."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(given.threads)
+    try:
+        run(given)
+    except TermCueError as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

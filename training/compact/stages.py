@@ -1,0 +1,248 @@
+"""The stages that make the compact retriever, one function each, from what earlier ones left in the work folder.
+
+Every stage goes on where it was stopped: trainings from their last checkpoint, caches from the last whole folder.
+"""
+
+import dataclasses
+import json
+import logging
+import pickle
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streaming.durable import new_folder
+from streaming.model_folder import ModelFolder
+from streaming.term_index import TermIndex
+from training.compact.cache import CachedFrames, read_cache, write_cache, write_features
+from training.compact.export import CONTEXT_SAMPLES, CompactParts, export_compact
+from training.compact.g2p import GraphemeToPhoneme, greedy, read_dictionary, train_g2p
+from training.compact.recipe import CompactRecipe, Materials, StageError, real_speech
+from training.compact.targets import Lexicon
+from training.compact.train_alignment import AlignmentModel, BatchSampler, train_alignment
+from training.compact.train_spans import SpanModel, SpanSampler, train_spans
+from training.compact.windows import Window, WindowConfig, make_windows
+from training.corpus.manifest import Utterance, read_manifest
+from training.evaluation.calibrate import fit, label, recall_at, sweep, with_table
+from training.evaluation.collect import collect, read_stream
+from training.evaluation.stream_metrics import StreamScore
+from training.export.folder import recalibrate
+from training.export.graphs import AudioGraph
+from training.loop.checkpoint import save_state
+from training.models.heads import AlignmentHead
+from training.models.whisper import LowerTower, split_whisper_encoder
+from training.speech.augmentation import AugmentationConfig
+
+Stage = Callable[[Materials, CompactRecipe], None]
+_LOG = logging.getLogger(__name__)
+_HELD_OUT = "held_out"
+_CONTEXT = WindowConfig(lengths=(CONTEXT_SAMPLES // 320,), weights=(1.0,))
+_LONGEST_WORD = 64
+
+
+def pronouncing(materials: Materials, recipe: CompactRecipe) -> None:
+    """Stage g2p: the pronouncing dictionary -> the grapheme-to-phoneme model."""
+    train_g2p(materials.dictionary, materials.work / "g2p", recipe.g2p)
+
+
+def load_g2p(materials: Materials, recipe: CompactRecipe) -> GraphemeToPhoneme:
+    """The finished grapheme-to-phoneme model. Raises StageError before the stage g2p has ended."""
+    state = _state(materials.work / "g2p" / "g2p.pt", "g2p")
+    if state["epoch"] + 1 < recipe.g2p.epochs:
+        raise StageError(f"the stage g2p stopped after epoch {state['epoch'] + 1} of {recipe.g2p.epochs}: run it again")
+    model = GraphemeToPhoneme(recipe.g2p)
+    model.load_state_dict(state["model"])
+    return model.eval()
+
+
+def caching(materials: Materials, recipe: CompactRecipe) -> None:
+    """Stage cache: real and synthetic speech -> windows through the frozen lower tower."""
+    lower, _ = split_whisper_encoder(materials.whisper, recipe.upper_layers)
+    training, held_out = real_speech(materials, recipe)
+    _cache(materials, lower, _HELD_OUT, make_windows(held_out, _CONTEXT, None))
+    _cache(materials, lower, "clean", make_windows(training, WindowConfig(), None))
+    for copy in range(1, recipe.augmented_copies + 1):
+        changed = make_windows(training, WindowConfig(), AugmentationConfig(), copy)
+        _cache(materials, lower, f"augmented{copy}", changed)
+    if materials.synthetic is not None:
+        # One "speaker", so that the voices of short sentences are joined into sessions.
+        spoken = [dataclasses.replace(u, speaker="synthetic") for u in read_manifest(materials.synthetic) if u.words]
+        _cache(materials, lower, "synthetic0", make_windows(spoken, WindowConfig(), None))
+        _cache(materials, lower, "synthetic1", make_windows(spoken, WindowConfig(), AugmentationConfig(), 1))
+
+
+def _cache(materials: Materials, lower: LowerTower, name: str, windows: Iterator[Window]) -> None:
+    folder = materials.work / "cache" / name
+    if folder.exists():
+        return
+    with new_folder(folder, StageError) as staging:
+        count = write_cache(staging, lower, windows)
+    _LOG.info("%s: %d windows", folder, count)
+
+
+def _parts(materials: Materials, kind: str) -> list[Path]:
+    folders = sorted(p for p in (materials.work / kind).glob("[!.]*") if p.name != _HELD_OUT)
+    if not folders:
+        raise StageError(f"{materials.work / kind} is empty: run the stage {kind} first")
+    return folders
+
+
+def aligning(materials: Materials, recipe: CompactRecipe) -> None:
+    """Stage align: cached frames -> the upper tower and the alignment head, averaged."""
+    g2p = load_g2p(materials, recipe)
+    width = recipe.head.frame_width
+    blocks = list(read_cache(_parts(materials, "cache"), width))
+    held_out = list(read_cache([materials.work / "cache" / _HELD_OUT], width))
+
+    def pronounce(words: Sequence[str]) -> list[tuple[str, ...]]:
+        return [found or ("AH",) for found in greedy(g2p, [word[:_LONGEST_WORD] for word in words])]
+
+    lexicon = Lexicon(materials.dictionary, pronounce)
+    lexicon.add(word for block in blocks + held_out for window in block.windows for word, _, _ in window.words)
+    torch.manual_seed(recipe.alignment.seed)
+    model, config = _alignment_model(materials, recipe), recipe.alignment
+    samplers = BatchSampler(blocks, lexicon, config), BatchSampler(held_out, lexicon, config)
+    average = train_alignment(model, *samplers, materials.work / "align", config)
+    save_state(materials.work / "align" / "average.pt", dict(average))
+
+
+def _alignment_model(materials: Materials, recipe: CompactRecipe) -> AlignmentModel:
+    _, upper = split_whisper_encoder(materials.whisper, recipe.upper_layers)
+    return AlignmentModel(upper, AlignmentHead(recipe.head))
+
+
+def load_alignment(materials: Materials, recipe: CompactRecipe) -> AlignmentModel:
+    """The averaged alignment model. Raises StageError before the stage align has ended."""
+    model = _alignment_model(materials, recipe)
+    model.load_state_dict(_state(materials.work / "align" / "average.pt", "align"))
+    return model.eval()
+
+
+def extracting(materials: Materials, recipe: CompactRecipe) -> None:
+    """Stage features: cached frames -> the finished encoder's features, in the same form."""
+    model = load_alignment(materials, recipe)
+    for source in _parts(materials, "cache"):
+        target = materials.work / "features" / source.name
+        if target.exists():
+            continue
+        with new_folder(target, StageError) as staging:
+            write_features(staging, read_cache([source], recipe.head.frame_width), model, recipe.head.width)
+        _LOG.info("%s: written", target)
+
+
+def spanning(materials: Materials, recipe: CompactRecipe) -> None:
+    """Stage spans: features -> the span tower and the text tower."""
+    blocks: list[CachedFrames] = list(read_cache(_parts(materials, "features"), recipe.head.width))
+    words = sorted({word for word, _ in read_dictionary(materials.dictionary)})
+    unspoken = words
+    torch.manual_seed(recipe.spans.seed)
+    model = _span_model(recipe)
+    train_spans(model, SpanSampler(blocks, recipe.spans), unspoken, materials.work / "spans", recipe.spans)
+
+
+def _span_model(recipe: CompactRecipe) -> SpanModel:
+    return SpanModel(6 * recipe.head.width, recipe.dim, recipe.spans.first_temperature)
+
+
+def exporting(materials: Materials, recipe: CompactRecipe, model: Path, facts: Mapping[str, Any]) -> None:
+    """Stage export: everything trained -> the model folder `model`, uncalibrated."""
+    lower, _ = split_whisper_encoder(materials.whisper, recipe.upper_layers)
+    alignment, spans = load_alignment(materials, recipe), _span_model(recipe)
+    state = _state(materials.work / "spans" / "state.pt", "spans")
+    if state["step"] < recipe.spans.steps:
+        raise StageError(f"the stage spans stopped after step {state['step']} of {recipe.spans.steps}: run it again")
+    spans.load_state_dict(state["model"])
+    parts = CompactParts(AudioGraph(lower, alignment.tower, alignment.head), spans, load_g2p(materials, recipe))
+    _, held_out = real_speech(materials, recipe)
+    contexts = choose_contexts(held_out, recipe.background)
+    export_compact(model, parts, contexts, materials.work / "export", facts)
+
+
+def choose_contexts(held_out: Sequence[Utterance], counts: Mapping[str, int]) -> list[NDArray[np.float32]]:
+    """Contexts of held-out speech, so many of each collection; of all alike where none of these is there."""
+    rng = random.Random(3)
+    by_collection: dict[str, list[NDArray[np.float32]]] = {}
+    for window in make_windows(held_out, _CONTEXT, None):
+        by_collection.setdefault(window.collection, []).append(window.audio)
+    if not by_collection.keys() & counts.keys():
+        counts = dict.fromkeys(by_collection, sum(counts.values()) // max(1, len(by_collection)))
+    chosen = []
+    for collection, count in counts.items():
+        some = by_collection.get(collection, [])
+        rng.shuffle(some)
+        chosen += some[:count]
+    if not chosen:
+        raise StageError("the held-out speakers say less than one context of 3 s: hold out more with --hold-out")
+    rng.shuffle(chosen)
+    return chosen
+
+
+def calibrating(materials: Materials, model: Path, streams: Mapping[Path, Sequence[Path]]) -> None:
+    """Stage calibrate: long development streams, each with its index folders -> the calibration inside `model`.
+
+    The table is made with weights fitted on the other streams only; a stream whose name differs in a final number only
+    holds the same voices and does not count as another.
+    """
+    folder = ModelFolder.load(model)
+    evidence = []
+    for path, indexes in streams.items():
+        stream = read_stream(path, materials.data.parent)
+        loaded = {str(index): TermIndex.load(index, folder.encoder_id) for index in indexes}
+        evidence += collect(stream, folder, loaded)
+        _LOG.info("%s: heard with %d glossaries", stream.name, len(loaded))
+    smallest = {e.name: min(o.size for o in evidence if o.name == e.name) for e in evidence}
+    # The weights come from each stream's smallest glossary: distractors of larger ones would only drown its terms.
+    rows = [(re.sub(r"\d+$", "", e.name), label(e)) for e in evidence if e.size == smallest[e.name]]
+    verdicts = {bool(right) for _, labelled in rows for right in labelled.right}
+    if len(verdicts) < 2:
+        raise StageError(
+            f"{len(streams)} streams gave no {'wrong' if True in verdicts else 'right'} candidate to weigh: "
+            "train longer, or give streams and glossaries whose terms are spoken"
+        )
+    sweeps: dict[int, list[list[StreamScore]]] = {}
+    report = []
+    for one in evidence:
+        voices = re.sub(r"\d+$", "", one.name)
+        others = [labelled for name, labelled in rows if name != voices] or [labelled for _, labelled in rows]
+        scores = sweep(one, fit(others))
+        sweeps.setdefault(nominal_size(one.size), []).append(scores)
+        recall = {str(allowed): round(recall_at(scores, allowed).recall, 4) for allowed in (12, 60, 300)}
+        report.append({"stream": one.name, "terms": one.size, "recall_at_false_hints_per_hour": recall})
+    calibration = with_table(fit([labelled for _, labelled in rows]), sweeps)
+    recalibrate(model, calibration, {"streams": report})
+    _LOG.info("%s", json.dumps(report, indent=1))
+
+
+def nominal_size(entries: int) -> int:
+    """One significant digit, so that glossaries of 300 and of 334 terms share a row of the table."""
+    unit = int(10 ** (len(str(entries)) - 1))
+    return round(entries / unit) * unit
+
+
+def _state(path: Path, stage: str) -> dict[str, Any]:
+    if not path.exists():
+        raise StageError(f"there is no {path}: run the stage {stage} first")
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise StageError(f"{path} is damaged: remove it and run the stage {stage} again") from error
+    return state
+
+
+def read_facts(path: Path | None) -> dict[str, Any]:
+    """Licence and provenance as JSON; what is unknown is said to be. Raises StageError for an unusable file."""
+    if path is None:
+        return {"licence": "not stated", "provenance": []}
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StageError(f"cannot read the facts {path}: {error}; give a JSON object") from error
+    if not isinstance(facts, dict) or not {"licence", "provenance"} <= facts.keys():
+        raise StageError(f"{path} lacks 'licence' or 'provenance'")
+    return facts

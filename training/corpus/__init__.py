@@ -1,0 +1,1 @@
+"""Training rows: reading them, finding terms in them, cutting and checking them."""

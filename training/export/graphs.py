@@ -1,0 +1,148 @@
+"""Checkpoint -> model folder: ONNX with int8 matrix products, parity figures, hashes, licence and provenance.
+
+Everything is written into a temporary sibling and renamed, so a folder is whole or absent.
+"""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import Tensor, nn
+
+from training.models.heads import AlignmentHead
+from training.models.whisper import LowerTower, UpperTower
+
+
+class AudioGraph(nn.Module):
+    """Log-mel float32[n, 80, 2t] -> characters, phonemes (log-probabilities) and frames (features), as served."""
+
+    def __init__(self, lower: LowerTower, upper: UpperTower, head: AlignmentHead) -> None:
+        super().__init__()
+        self.lower, self.upper, self.head = lower, upper, head
+
+    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        out: tuple[Tensor, Tensor, Tensor] = self.head(self.upper(self.lower(mel)))
+        return out
+
+
+class UnfoldedConvolution(nn.Module):
+    """A Conv1d as one matrix product over shifted copies, which quantises and runs as int8; in fp32 nothing changes."""
+
+    def __init__(self, convolution: nn.Conv1d) -> None:
+        super().__init__()
+        self.taps = convolution.kernel_size[0]
+        self.stride = convolution.stride[0]
+        self.padding = int(convolution.padding[0])
+        self.weight = nn.Parameter(convolution.weight.detach().permute(2, 1, 0).flatten(0, 1).clone())  # [taps·in, out]
+        self.bias = nn.Parameter(torch.zeros(convolution.out_channels))
+        if convolution.bias is not None:
+            self.bias.data.copy_(convolution.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = nn.functional.pad(x, (self.padding, self.padding)).transpose(1, 2)
+        last = padded.shape[1] - self.taps + 1
+        taps = [padded[:, tap : tap + last : self.stride] for tap in range(self.taps)]
+        return (torch.cat(taps, dim=2) @ self.weight + self.bias).transpose(1, 2)
+
+
+def unfold_convolutions(module: nn.Module) -> nn.Module:
+    """A copy in which every Conv1d is an `UnfoldedConvolution`."""
+    module = copy.deepcopy(module)
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Conv1d):
+                setattr(parent, name, UnfoldedConvolution(child))
+    return module
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Largest and mean absolute difference to torch, and the share of frames with the same best symbol."""
+
+    largest: float
+    mean: float
+    same_best: float
+
+
+def export_graph(
+    module: nn.Module, example: Tensor, path: Path, name: str, outputs: Sequence[str], axes: dict[str, dict[int, str]]
+) -> None:
+    """Trace a module with one input into an fp32 ONNX file."""
+    module.eval()
+    with torch.no_grad(), warnings.catch_warnings():
+        # The tracing exporter is deprecated, but ONNX Runtime's int8 conversion knows its graphs; torch is pinned.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Whisper's attention asks a size whether it is causal; the widths that are traced as constants are constants.
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python")
+        warnings.filterwarnings("ignore", "Constant folding")
+        torch.onnx.export(
+            module,
+            (example,),
+            str(path),
+            input_names=[name],
+            output_names=list(outputs),
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def _halve_convolutions(path: Path) -> None:
+    """Store convolution weights as fp16 behind a Cast; ONNX Runtime folds it when it loads the graph."""
+    model = onnx.load(str(path))
+    weights = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
+    casts = []
+    for initializer in list(model.graph.initializer):
+        if initializer.name not in weights:
+            continue
+        half = numpy_helper.from_array(
+            numpy_helper.to_array(initializer).astype(np.float16), initializer.name + "_half"
+        )
+        model.graph.initializer.remove(initializer)
+        model.graph.initializer.append(half)
+        casts.append(helper.make_node("Cast", [half.name], [initializer.name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    onnx.save(model, str(path))
+
+
+def quantise(source: Path, target: Path) -> None:
+    """Matrix products to int8 per channel (activations while running), convolutions to fp16 storage."""
+    quantize_dynamic(
+        str(source),
+        str(target),
+        op_types_to_quantize=["MatMul", "Gemm"],
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        extra_options={"MatMulConstBOnly": True},
+    )
+    _halve_convolutions(target)
+
+
+def run_graph(path: Path, name: str, value: NDArray[Any]) -> list[NDArray[np.float32]]:
+    """All outputs of a graph on one input, one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, {name: value}))
+
+
+def parity(reference: Sequence[NDArray[np.float32]], found: Sequence[NDArray[np.float32]]) -> Parity:
+    """Compare probabilities (exponentials of the outputs but the last) frame by frame."""
+    differences = [np.abs(np.exp(a) - np.exp(b)) for a, b in zip(reference[:-1], found[:-1], strict=True)]
+    same = [(a.argmax(-1) == b.argmax(-1)).mean() for a, b in zip(reference[:-1], found[:-1], strict=True)]
+    return Parity(
+        float(max(d.max() for d in differences)),
+        float(np.mean([d.mean() for d in differences])),
+        float(np.mean(same)),
+    )

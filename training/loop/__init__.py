@@ -1,0 +1,1 @@
+"""The training spine: settings, steps, checkpoints, logs."""

@@ -1,0 +1,1 @@
+"""Synthetic speech with known spans, and what happens to speech between mouth and wire."""
