@@ -21,6 +21,7 @@ from streaming.encoder import OnnxTextEncoder
 from streaming.errors import GlossaryError, IndexFolderError
 from streaming.grapheme import OnnxPronouncer
 from streaming.model_folder import ModelFolder
+from streaming.providers import Provider
 from streaming.term_index import TermIndex
 
 SAMPLE_ID = "sample"
@@ -39,8 +40,10 @@ class GlossarySettings:
     aliases: Path | None = None
 
 
-def open_glossary(name: str | None, folder: ModelFolder, places: Places) -> OpenGlossary:
+def open_glossary(name: str | None, folder: ModelFolder, places: Places, provider: Provider = "cpu") -> OpenGlossary:
     """The index of a glossary file or a published id; the bundled sample if `name` is None.
+
+    A file that is not indexed yet is embedded on `provider`.
 
     Raises:
         GlossaryError: it is neither, or the file holds nothing usable.
@@ -49,9 +52,9 @@ def open_glossary(name: str | None, folder: ModelFolder, places: Places) -> Open
     if name is None:
         from app.samples import glossary_path
 
-        return _open_file(glossary_path(), SAMPLE_ID, folder, places)
+        return _open_file(glossary_path(), SAMPLE_ID, folder, places, provider)
     if Path(name).exists():
-        return _open_file(Path(name), id_of(Path(name)), folder, places)
+        return _open_file(Path(name), id_of(Path(name)), folder, places, provider)
     known = published(places.data)
     if name in known:
         return OpenGlossary(name, load_version(current(places.data, name), folder.encoder_id))
@@ -88,10 +91,10 @@ def id_of(path: Path) -> str:
     return _NO_ID.sub("-", path.stem.lower()).strip("-._") or "glossary"
 
 
-def _open_file(path: Path, glossary_id: str, folder: ModelFolder, places: Places) -> OpenGlossary:
+def _open_file(path: Path, glossary_id: str, folder: ModelFolder, places: Places, provider: Provider) -> OpenGlossary:
     def build(file: GlossaryFile, version: str) -> tuple[TermIndex, IndexReport]:
         parsed = parse_glossary(file, Languages(SOURCE_LANG, ""))
-        return build_with(assemble(glossary_id, [parsed]), [file], folder, version)
+        return build_with(assemble(glossary_id, [parsed]), [file], folder, version, provider)
 
     options = {"id": glossary_id, "reading": READING}
     cached = cached_index(path, places.cache / "indexes", folder.encoder_id, build, options=options)
@@ -128,7 +131,11 @@ def read_glossaries(
 
 
 def build_with(
-    glossary: Glossary, files: Sequence[GlossaryFile], folder: ModelFolder, version: str
+    glossary: Glossary,
+    files: Sequence[GlossaryFile],
+    folder: ModelFolder,
+    version: str,
+    provider: Provider = "cpu",
 ) -> tuple[TermIndex, IndexReport]:
     """Build an index with a model's encoders, a progress bar on standard error meanwhile."""
     started = time.monotonic()
@@ -136,7 +143,7 @@ def build_with(
     with progress_bar(f"index of {glossary.name}") as progress:
         index = build_index(
             glossary,
-            OnnxTextEncoder(folder),
+            OnnxTextEncoder(folder, provider=provider),
             OnnxPronouncer(folder),
             background_scores(folder, lambda done: progress(done, forms)),
             version=version,
@@ -152,12 +159,17 @@ def count_forms(glossary: Glossary) -> int:
 
 
 def publish_glossary(
-    glossary: Glossary, files: Sequence[GlossaryFile], folder: ModelFolder, places: Places, settings: GlossarySettings
+    glossary: Glossary,
+    files: Sequence[GlossaryFile],
+    folder: ModelFolder,
+    places: Places,
+    settings: GlossarySettings,
+    provider: Provider = "cpu",
 ) -> IndexReport:
     """Build and publish a new version. Raises IndexFolderError where the disk refuses."""
     options = {"id": glossary.name, "source_lang": settings.source_lang, "target_lang": settings.target_lang}
     version = version_name(datetime.now(UTC), content_key(files, folder.encoder_id, options))
-    index, report = build_with(glossary, files, folder, version)
+    index, report = build_with(glossary, files, folder, version, provider)
     publish(places.data, glossary.name, index, report)
     return report
 

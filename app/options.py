@@ -12,6 +12,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
 PROFILES = ("booth", "mt")
+# As in streaming.providers, whose import would load ONNX Runtime for --help.
+MODEL_PROVIDERS = ("auto", "cpu", "cuda")
 
 
 class NamedPath(click.Path):
@@ -43,6 +45,17 @@ def model_option(command: Command) -> Command:
     return click.option("--model", type=NamedPath(), metavar="DIR", help="Model folder. [default: the bundled one]")(
         command
     )
+
+
+def provider_option(command: Command) -> Command:
+    """--provider auto|cpu|cuda: on what the model runs (`--device` is the microphone)."""
+    return click.option(
+        "--provider",
+        type=click.Choice(MODEL_PROVIDERS),
+        default="cpu",
+        show_default=True,
+        help="What the model runs on. auto: the GPU where there is one that works.",
+    )(command)
 
 
 def data_dir_option(command: Command) -> Command:

@@ -17,6 +17,7 @@ from streaming.events import SAMPLE_RATE
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.pipeline import Pipeline, PipelineConfig
 from streaming.protocol import Limits
+from streaming.providers import Provider
 from streaming.scoring import TermScorer
 from streaming.session import ServedGlossary, Session, SessionSettings
 from streaming.term_index import TermIndex
@@ -72,9 +73,9 @@ def load_folder(path: Path | None) -> ModelFolder:
     return ModelFolder.load(path or BUNDLED)
 
 
-def load_model(folder: ModelFolder) -> Model:
-    """Make a checked folder's encoders ready to run. Raises ModelError."""
-    return Model(folder, OnnxFrameEncoder(folder), OnnxSpanEncoder(folder))
+def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
+    """Make a checked folder's encoders ready to run. Raises ModelError, and SettingError without such a provider."""
+    return Model(folder, OnnxFrameEncoder(folder, provider=provider), OnnxSpanEncoder(folder, provider=provider))
 
 
 def decision_of(folder: ModelFolder, sensitivity: Sensitivity, entries: int) -> DecisionConfig:

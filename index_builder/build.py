@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from index_builder.embed import Progress, TextEncoder, embed_sequences
+from index_builder.embed import Progress, TextEncoder, embed_texts
 from index_builder.glossary import Glossary
 from index_builder.pronounce import Pronouncer, pronounce_forms
 from streaming.entries import make_form
@@ -31,7 +31,7 @@ def build_index(
 
     Args:
         glossary: entries with their spoken forms.
-        text_encoder: embeds the characters of the forms.
+        text_encoder: embeds the texts of the forms.
         pronouncer: knows the words that the user gave no pronunciation for.
         background: statistics of forms against background speech.
         version: the name of this state of the glossary.
@@ -44,7 +44,7 @@ def build_index(
     owned = [(index, form) for index, entry in enumerate(glossary.entries) for form in entry.forms]
     ways = pronounce_forms([form for _, form in owned], pronouncer)
     forms = [make_form(index, form.text, said) for (index, form), said in zip(owned, ways, strict=True)]
-    vectors = embed_sequences([form.characters for form in forms], text_encoder, progress)
+    vectors = embed_texts([form.text for form in forms], text_encoder, progress)
     return TermIndex(
         [entry.entry for entry in glossary.entries],
         forms,

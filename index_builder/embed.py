@@ -1,4 +1,4 @@
-"""Symbol sequences become unit vectors, in batches of like length, each distinct sequence once."""
+"""Texts of spoken forms become unit vectors, in batches of like length, each distinct text once."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
@@ -14,7 +14,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 class TextEncoder(Protocol):
-    """The text tower: character sequences to vectors."""
+    """The text tower: texts to vectors."""
 
     @property
     def dim(self) -> int:
@@ -26,34 +26,34 @@ class TextEncoder(Protocol):
         """Names the tower and its weights."""
         ...
 
-    def embed(self, sequences: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
-        """int16[length] each -> float32[n, dim]."""
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Lower-case words parted by one blank each -> float32[n, dim]."""
         ...
 
 
-def embed_sequences(
-    sequences: Sequence[NDArray[np.int16]],
+def embed_texts(
+    texts: Sequence[str],
     encoder: TextEncoder,
     progress: Progress | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> NDArray[np.float32]:
-    """Embed sequences.
+    """Embed texts.
 
     Args:
-        sequences: int16[length] each, of any lengths.
-        encoder: the text tower; called with at most `batch_size` sequences, sorted by length.
+        texts: of any lengths.
+        encoder: the text tower; called with at most `batch_size` texts, sorted by length.
         progress: told after each batch.
         batch_size: at least 1.
 
     Returns:
-        float32[n, dim], unit norm, in the order of `sequences`.
+        float32[n, dim], unit norm, in the order of `texts`.
 
     Raises:
         ModelError: the encoder gives another shape, or a vector that is zero or not finite.
     """
-    distinct: dict[bytes, int] = {}
-    rows = [distinct.setdefault(sequence.tobytes(), len(distinct)) for sequence in sequences]
-    unique = [np.frombuffer(key, np.int16) for key in distinct]
+    distinct: dict[str, int] = {}
+    rows = [distinct.setdefault(text, len(distinct)) for text in texts]
+    unique = list(distinct)
     order = sorted(range(len(unique)), key=lambda index: len(unique[index]))
     vectors = np.empty((len(unique), encoder.dim), np.float32)
     for start in range(0, len(order), batch_size):

@@ -19,7 +19,7 @@ _LETTER_SOUNDS = dict(
 
 
 class HashEncoder:
-    """A text tower whose vectors depend on the whole sequence and on nothing else; counts its calls."""
+    """A text tower whose vectors depend on the whole text and on nothing else; counts its calls."""
 
     def __init__(self, dim: int = 16, encoder_id: str = "hash-encoder") -> None:
         """Make vectors of length `dim`."""
@@ -27,15 +27,15 @@ class HashEncoder:
         self.encoder_id = encoder_id
         self.batches: list[int] = []
 
-    def embed(self, sequences: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
-        """int16[length] each -> float32[n, dim], unit norm."""
-        self.batches.append(len(sequences))
-        vectors = np.stack([self._vector(sequence) for sequence in sequences])
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Any texts -> float32[n, dim], unit norm."""
+        self.batches.append(len(texts))
+        vectors = np.stack([self._vector(text) for text in texts])
         unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         return unit
 
-    def _vector(self, sequence: NDArray[np.int16]) -> NDArray[np.float64]:
-        seed = int.from_bytes(hashlib.sha256(sequence.tobytes()).digest()[:8], "little")
+    def _vector(self, text: str) -> NDArray[np.float64]:
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
         return np.random.default_rng(seed).standard_normal(self.dim)
 
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from streaming.errors import ModelError
 from streaming.features import LogMel
-from streaming.model_folder import ModelFolder
+from streaming.model_folder import EXTERNAL_WEIGHTS, ModelFolder
+from streaming.providers import Provider, check_provider, chosen_providers
+from streaming.tokens import tokeniser_of
 
 Floats = NDArray[np.float32]
 
@@ -27,26 +29,39 @@ class EncodedContext:
     frames: Floats
 
 
-def open_session(folder: ModelFolder, name: str, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A CPU session over the bytes that were checked; raises ModelError if ONNX Runtime refuses them."""
+def open_session(
+    folder: ModelFolder, name: str, threads: int = 1, provider: Provider = "cpu"
+) -> onnxruntime.InferenceSession:
+    """A session over the bytes that were checked, or over the file where its weights lie beside it.
+
+    Raises:
+        ModelError: the folder has no such graph, ONNX Runtime refuses it, or it does not run on `cuda` as asked.
+        SettingError: this ONNX Runtime cannot run on `cuda` at all.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    providers = chosen_providers(provider)
     try:
-        return onnxruntime.InferenceSession(folder.contents[name], options, providers=["CPUExecutionProvider"])
+        content = folder.contents[name]
+        # Weights outside the graph are found by its path, and mapped rather than read.
+        graph = str(folder.path / name) if name + EXTERNAL_WEIGHTS in folder.external else content
+        session = onnxruntime.InferenceSession(graph, options, providers=providers)
     except KeyError as error:
         raise ModelError(f"the model folder {folder.path} has no {name}; install TermCue again") from error
     except Exception as error:  # ONNX Runtime raises bare RuntimeError subclasses of its own
         raise ModelError(f"ONNX Runtime cannot load {folder.path / name}: {error}") from error
+    check_provider(provider, session.get_providers()[0], name)
+    return session
 
 
 class OnnxFrameEncoder:
     """float32[context_samples] -> EncodedContext."""
 
-    def __init__(self, folder: ModelFolder, threads: int = 1) -> None:
-        self._log_mel = LogMel()
-        self._session = open_session(folder, "audio.onnx", threads)
+    def __init__(self, folder: ModelFolder, threads: int = 1, provider: Provider = "cpu") -> None:
+        self._log_mel = LogMel(folder.spec.mel_bins)
+        self._session = open_session(folder, "audio.onnx", threads, provider)
 
     def encode(self, context: Floats) -> EncodedContext:
         """One pass over one context."""
@@ -58,8 +73,8 @@ class OnnxFrameEncoder:
 class OnnxSpanEncoder:
     """Pooled spans float32[n, 6·width] -> unit vectors float32[n, dim]."""
 
-    def __init__(self, folder: ModelFolder, threads: int = 1) -> None:
-        self._session = open_session(folder, "spans.onnx", threads)
+    def __init__(self, folder: ModelFolder, threads: int = 1, provider: Provider = "cpu") -> None:
+        self._session = open_session(folder, "spans.onnx", threads, provider)
 
     def embed(self, pooled: Floats) -> Floats:
         """All spans of one context in one call."""
@@ -68,18 +83,22 @@ class OnnxSpanEncoder:
 
 
 class OnnxTextEncoder:
-    """Character ids of surface forms -> unit vectors."""
+    """Spoken forms -> unit vectors."""
 
-    def __init__(self, folder: ModelFolder, threads: int = 1) -> None:
-        self._session = open_session(folder, "text.onnx", threads)
+    def __init__(self, folder: ModelFolder, threads: int = 1, provider: Provider = "cpu") -> None:
+        self._tokenise = tokeniser_of(folder)
+        self._session = open_session(folder, "text.onnx", threads, provider)
         self.dim = folder.spec.dim
         self.encoder_id = folder.encoder_id
 
-    def embed(self, sequences: Sequence[NDArray[np.int16]]) -> Floats:
-        """int16[l] each (at most 256 symbols count) -> float32[n, dim]; one batch, so bring equal lengths together."""
-        longest = min(256, max(map(len, sequences)))
-        letters = np.zeros((len(sequences), longest), np.int64)
-        for row, sequence in enumerate(sequences):
-            letters[row, : min(longest, len(sequence))] = sequence[:longest]
-        vectors: Floats = self._session.run(["vectors"], {"letters": letters})[0]
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Texts of forms (lower-case words parted by one blank; what goes beyond 256 letters does not count).
+
+        Returns:
+            float32[n, dim]; one batch, so bring texts of like length together.
+
+        Raises:
+            KeyError: a letter outside the alphabet, for a text tower that reads letters.
+        """
+        vectors: Floats = self._session.run(["vectors"], self._tokenise(texts))[0]
         return vectors

@@ -1,7 +1,8 @@
 """Log-mel features in numpy, equal to the Whisper feature extractor at the true length of the audio.
 
 Source of the constants: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022),
-section 2.2: 80 mel bins, 25 ms windows, hop 10 ms at 16 kHz; Slaney's mel scale and area normalisation.
+section 2.2: 80 mel bins (128 since large-v3, and in Qwen2-Audio), 25 ms windows, hop 10 ms at 16 kHz; Slaney's mel
+scale and area normalisation.
 """
 
 import numpy as np
@@ -19,10 +20,10 @@ def _mel_to_hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < 15.0, mel * (200.0 / 3.0), 1000.0 * np.exp((mel - 15.0) * (np.log(6.4) / 27.0)))
 
 
-def mel_filters() -> NDArray[np.float32]:
-    """Triangular filters float32[201, 80], each of unit area."""
+def mel_filters(mel_bins: int = MEL_BINS) -> NDArray[np.float32]:
+    """Triangular filters float32[201, mel_bins], each of unit area."""
     top_mel = 15.0 + np.log(SAMPLE_RATE / 2 / 1000.0) / (np.log(6.4) / 27.0)
-    edges = _mel_to_hertz(np.linspace(0.0, top_mel, MEL_BINS + 2))
+    edges = _mel_to_hertz(np.linspace(0.0, top_mel, mel_bins + 2))
     bins = np.linspace(0.0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
     rising = (bins[:, None] - edges[None, :-2]) / np.diff(edges)[None, :-1]
     falling = (edges[None, 2:] - bins[:, None]) / np.diff(edges)[None, 1:]
@@ -31,10 +32,10 @@ def mel_filters() -> NDArray[np.float32]:
 
 
 class LogMel:
-    """float32[n] at 16 kHz -> float32[80, n // 160]."""
+    """float32[n] at 16 kHz -> float32[mel_bins, n // 160]."""
 
-    def __init__(self) -> None:
-        self._filters = mel_filters()
+    def __init__(self, mel_bins: int = MEL_BINS) -> None:
+        self._filters = mel_filters(mel_bins)
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:

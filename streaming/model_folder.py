@@ -1,23 +1,35 @@
-"""A model folder: ONNX files and ``spec.json``, every file checked against its SHA-256 before it is used."""
+"""A model folder: ONNX files and ``spec.json``, every file checked against its SHA-256 before it is used.
+
+Weights beyond what one ONNX file can hold (2 GiB) lie beside it in ``NAME.onnx.data``; they are hashed as they are read
+and never held here.
+"""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from streaming.calibration import Calibration
 from streaming.errors import ModelError
+from streaming.features import MEL_BINS
 
 SCHEMA_VERSION = 1
+EXTERNAL_WEIGHTS = ".data"
 BUNDLED = Path(__file__).parent / "models" / "compact"
 _CURE = "install TermCue again, or name another folder with --model"
+
+TextTokens: TypeAlias = Literal["letters", "subwords"]
+_TEXT_TOKENS: tuple[TextTokens, ...] = get_args(TextTokens)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What a model needs from the stream around it; sizes in samples at 16 kHz and in encoder frames."""
+    """What a model needs from the stream around it; sizes in samples at 16 kHz and in encoder frames.
+
+    `mel_bins` and `text_tokens` (what the text tower reads) may be missing from a spec and then have these defaults.
+    """
 
     name: str
     context_samples: int
@@ -26,17 +38,42 @@ class ModelSpec:
     dim: int
     licence: str
     provenance: tuple[Mapping[str, str], ...]
+    mel_bins: int = MEL_BINS
+    text_tokens: TextTokens = "letters"
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "ModelSpec":
+        """Read the fields of a spec. Raises KeyError or ValueError for one that is missing or cannot be."""
+        tokens = raw.get("text_tokens", "letters")
+        if tokens not in _TEXT_TOKENS:
+            raise ValueError(f"text_tokens {tokens!r}")
+        return cls(
+            name=raw["name"],
+            context_samples=raw["context_samples"],
+            frame_samples=raw["frame_samples"],
+            feature_width=raw["feature_width"],
+            dim=raw["dim"],
+            licence=raw["licence"],
+            provenance=tuple(raw["provenance"]),
+            mel_bins=raw.get("mel_bins", MEL_BINS),
+            text_tokens=tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A checked folder. `encoder_id` is a hash over every file that shapes an embedding or a score."""
+    """A checked folder.
+
+    `encoder_id` is a hash over every file that shapes an embedding or a score, `external` the names of the files that
+    were checked but are read from the disk by who uses them.
+    """
 
     path: Path
     spec: ModelSpec
     encoder_id: str
     calibration: Calibration
     contents: Mapping[str, bytes] = field(repr=False)
+    external: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, path: Path) -> "ModelFolder":
@@ -55,23 +92,18 @@ class ModelFolder:
             if raw["schema_version"] != SCHEMA_VERSION:
                 found = raw["schema_version"]
                 raise ModelError(f"{spec_file} has schema version {found}, not {SCHEMA_VERSION}; {_CURE}")
-            contents = {name: _checked(path, name, digest) for name, digest in raw["sha256"].items()}
+            external = frozenset(name for name in raw["sha256"] if name.endswith(EXTERNAL_WEIGHTS))
+            contents = {n: _checked(path, n, digest) for n, digest in raw["sha256"].items() if n not in external}
+            for name in external:
+                _check_streaming(path, name, raw["sha256"][name])
             # Rendering what was understood must give the same bytes: no byte of the file is beyond its hash.
             if raw["spec_sha256"] != spec_digest(raw) or written != render_spec(raw):
                 raise ModelError(f"{spec_file} was changed after it was written: its own hash differs; {_CURE}")
             calibration = Calibration.from_json(raw["calibration"])
-            spec = ModelSpec(
-                name=raw["name"],
-                context_samples=raw["context_samples"],
-                frame_samples=raw["frame_samples"],
-                feature_width=raw["feature_width"],
-                dim=raw["dim"],
-                licence=raw["licence"],
-                provenance=tuple(raw["provenance"]),
-            )
+            spec = ModelSpec.from_json(raw)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ModelError(f"{spec_file} lacks or garbles {error}; {_CURE}") from error
-        return cls(path, spec, encoder_id_of(raw["name"], raw["sha256"]), calibration, contents)
+        return cls(path, spec, encoder_id_of(raw["name"], raw["sha256"]), calibration, contents, external)
 
 
 def encoder_id_of(name: str, digests: Mapping[str, str]) -> str:
@@ -99,14 +131,37 @@ def _read(path: Path) -> bytes:
 
 
 def _checked(folder: Path, name: str, digest: str) -> bytes:
-    if name != Path(name).name:
-        raise ModelError(f"the model in {folder} names a file outside itself ({name!r}); {_CURE}")
-    path = folder / name
+    path = _inside(folder, name)
     try:
         content = _read(path)
     except OSError as error:
-        raise ModelError(f"the model's file {path} cannot be read ({error.strerror or error}); {_CURE}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != digest:
-        raise ModelError(f"{path} is damaged: SHA-256 {found[:12]}…, expected {digest[:12]}…; {_CURE}")
+        raise _unreadable(path, error) from error
+    _compare(path, hashlib.sha256(content).hexdigest(), digest)
     return content
+
+
+def _check_streaming(folder: Path, name: str, digest: str) -> None:
+    path = _inside(folder, name)
+    try:
+        if not path.is_file():
+            raise OSError("it is not there, or no regular file")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    _compare(path, found, digest)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    if name != Path(name).name:
+        raise ModelError(f"the model in {folder} names a file outside itself ({name!r}); {_CURE}")
+    return folder / name
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    return ModelError(f"the model's file {path} cannot be read ({error.strerror or error}); {_CURE}")
+
+
+def _compare(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise ModelError(f"{path} is damaged: SHA-256 {found[:12]}…, expected {expected[:12]}…; {_CURE}")

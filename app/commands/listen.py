@@ -1,6 +1,7 @@
 """`termcue listen`: hints from a file, standard input or the microphone, computed in this process."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -12,10 +13,14 @@ from app.options import (
     event_options,
     json_option,
     model_option,
+    provider_option,
     sensitivity_options,
     source_options,
     target_lang_option,
 )
+
+if TYPE_CHECKING:
+    from streaming.providers import Provider
 
 EPILOG = """\b
 Examples:
@@ -43,6 +48,7 @@ ADVICE = """listen needs to know what to hear and which terms to listen for. For
 @json_option
 @event_options
 @model_option
+@provider_option
 @data_dir_option
 @click.pass_context
 def listen(
@@ -61,6 +67,7 @@ def listen(
     abstentions: bool,
     vad_events: bool,
     model: Path | None,
+    provider: "Provider",
     data_dir: Path | None,
 ) -> None:
     """Show the glossary terms spoken in SOURCE while it is heard.
@@ -85,13 +92,13 @@ def listen(
     sensitivity = Sensitivity(profile, *_one_of(context, false_hints_per_hour, threshold))
     audio = open_source(source, sample_rate, device, realtime, notify=note)
     folder = load_folder(model)
-    opened = open_glossary(glossary, folder, Places.of(data_dir))
+    opened = open_glossary(glossary, folder, Places.of(data_dir), provider)
     lang = choose_target_lang(opened, target_lang)
     if target_lang is None and len(opened.target_langs) > 1:
         others = ", ".join(opened.target_langs[1:])
         note(f"translations are shown in {lang}; --target-lang takes also {others}")
     told = Told(lang, vad_events=vad_events, abstentions=abstentions)
-    session = local_session(load_model(folder), opened, sensitivity, told, audio.format)
+    session = local_session(load_model(folder, provider), opened, sensitivity, told, audio.format)
     heard = UntilInterrupt(audio)
     listen_to(heard, session, JsonLines() if as_json else HintTable(note))
     # A microphone has no other end; any other source was not heard to its own.

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from app.notes import counted, note
-from app.options import NamedPath, data_dir_option, json_option, model_option
+from app.options import NamedPath, data_dir_option, json_option, model_option, provider_option
 
 if TYPE_CHECKING:
     from index_builder.report import IndexReport
+    from streaming.providers import Provider
 
 EPILOG = """\b
 Examples:
@@ -33,6 +34,7 @@ Examples:
 @click.option("--strict", is_flag=True, help="Publish nothing and end with 2 if any row is rejected.")
 @json_option
 @model_option
+@provider_option
 @data_dir_option
 @click.pass_context
 def reindex(
@@ -46,6 +48,7 @@ def reindex(
     strict: bool,
     as_json: bool,
     model: Path | None,
+    provider: "Provider",
     data_dir: Path | None,
 ) -> None:
     """Build an index from one or more GLOSSARY files and publish it as a new version.
@@ -70,7 +73,7 @@ def reindex(
     if check or is_refused:
         report = checked_report(parsed, time.monotonic() - started)
     else:
-        report = publish_glossary(parsed, files, load_folder(model), places, settings)
+        report = publish_glossary(parsed, files, load_folder(model), places, settings, provider)
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:

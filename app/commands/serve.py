@@ -1,11 +1,15 @@
 """`termcue serve`: the websocket server of the wire protocol."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from app.notes import counted, note
-from app.options import NamedPath, data_dir_option, model_option
+from app.options import NamedPath, data_dir_option, model_option, provider_option
+
+if TYPE_CHECKING:
+    from streaming.providers import Provider
 
 EPILOG = """\b
 Examples:
@@ -36,6 +40,7 @@ Examples:
 @click.option("--tls-cert", type=NamedPath(), metavar="FILE", help="Certificate chain in PEM; with --tls-key.")
 @click.option("--tls-key", type=NamedPath(), metavar="FILE", help="Private key of the certificate in PEM.")
 @model_option
+@provider_option
 @data_dir_option
 @click.pass_context
 def serve(
@@ -49,6 +54,7 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     model: Path | None,
+    provider: "Provider",
     data_dir: Path | None,
 ) -> None:
     """Serve hints to websocket clients at ws://HOST:PORT/v1/hints, until SIGTERM or Ctrl-C.
@@ -78,9 +84,9 @@ def serve(
     config = ServerConfig(host=host, port=port, max_sessions=max_sessions, allowed_origins=allow_origin, tls=tls)
     folder = load_folder(model)
     # A glossary that was asked for must open; of all the published ones, those that can.
-    asked = [open_glossary(name, folder, places) for name in glossary]
+    asked = [open_glossary(name, folder, places, provider) for name in glossary]
     opened = by_id(asked or open_published(names, folder, places))
-    loaded = load_model(folder)
+    loaded = load_model(folder, provider)
     served = {name: serve_glossary(loaded, each) for name, each in opened.items()}
     listed = ", ".join(f"{name} ({counted(each.terms, 'term')})" for name, each in served.items())
     run_server(config, served, keys, on_ready=lambda url: note(f"serving {listed} at {url}"))

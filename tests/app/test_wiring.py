@@ -5,18 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import run
 from app.glossaries import id_of
+from app.options import MODEL_PROVIDERS
 from app.wiring import OpenGlossary, by_id, choose_target_lang
 from index_builder.testing import HashEncoder, flat_background
 from streaming.entries import Entry, make_form
 from streaming.errors import SettingError
+from streaming.providers import PROVIDERS
 from streaming.term_index import TermIndex
 
 
 def _glossary(*translations: dict[str, str], glossary_id: str = "talks") -> OpenGlossary:
     entries = [Entry(f"e{number}", f"term {number}", each) for number, each in enumerate(translations)]
     forms = [make_form(number, "term", []) for number in range(len(entries))]
-    vectors = HashEncoder().embed([form.characters for form in forms])
+    vectors = HashEncoder().embed([form.text for form in forms])
     index = TermIndex(entries, forms, vectors, flat_background(forms).astype(np.float32), "hash-encoder", "v1")
     return OpenGlossary(glossary_id, index)
 
@@ -54,3 +57,13 @@ def test_two_glossaries_of_one_id_are_refused() -> None:
     """Which of two would be served must not depend on their order."""
     with pytest.raises(SettingError, match="'talks'"):
         by_id([_glossary({"de": "a"}), _glossary({"de": "b"})])
+
+
+def test_provider_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--provider` takes what the encoders take; a GPU that this build lacks is wrong usage, told with the cure."""
+    assert MODEL_PROVIDERS == PROVIDERS
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert run(["listen", "sample", "--provider", "cuda"]) == 2
+    assert "--provider cuda" in capsys.readouterr().err

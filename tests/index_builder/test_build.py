@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from index_builder.build import build_index
-from index_builder.embed import embed_sequences
+from index_builder.embed import embed_texts
 from index_builder.formats import GlossaryFile, Languages, parse_glossary
 from index_builder.glossary import assemble
 from index_builder.report import IndexReport
@@ -36,12 +36,11 @@ def _build(text: str, encoder: HashEncoder | None = None) -> TermIndex:
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.text("abc", min_size=1, max_size=9), min_size=1, max_size=40), st.integers(1, 7))
 def test_batches_change_nothing(words: list[str], batch_size: int) -> None:
-    """Batched, sorted and deduplicated embedding gives what one call per sequence gives, in the same order."""
-    sequences = [character_sequence([word]) for word in words]
+    """Batched, sorted and deduplicated embedding gives what one call per text gives, in the same order."""
     encoder = HashEncoder()
     seen: list[tuple[int, int]] = []
-    vectors = embed_sequences(sequences, encoder, lambda done, total: seen.append((done, total)), batch_size)
-    slow = np.concatenate([HashEncoder().embed([sequence]) for sequence in sequences])
+    vectors = embed_texts(words, encoder, lambda done, total: seen.append((done, total)), batch_size)
+    slow = np.concatenate([HashEncoder().embed([word]) for word in words])
     np.testing.assert_allclose(vectors, slow, atol=1e-6)
     n = len(set(words))
     assert sum(encoder.batches) == n
@@ -56,7 +55,7 @@ class _Bad(HashEncoder):
         super().__init__(dim=2)
         self.result = result
 
-    def embed(self, sequences: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self.result
 
 
@@ -71,7 +70,7 @@ class _Bad(HashEncoder):
 def test_unusable_vectors_are_refused(result: NDArray[np.float32], message: str) -> None:
     """A broken encoder is told, not indexed."""
     with pytest.raises(ModelError, match=message):
-        embed_sequences([character_sequence(["a"])], _Bad(result))
+        embed_texts(["a"], _Bad(result))
 
 
 def test_index_holds_forms_grouped_by_entry() -> None:

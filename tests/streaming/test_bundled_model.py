@@ -17,7 +17,7 @@ from streaming.grapheme import OnnxPronouncer
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.scoring import ScoringConfig, TermScorer
 from streaming.spans import FRAME_SAMPLES
-from streaming.symbols import CHARACTERS, PHONEMES, character_sequence
+from streaming.symbols import CHARACTERS, PHONEMES
 from streaming.term_index import TermIndex
 
 Floats = NDArray[np.float32]
@@ -70,7 +70,7 @@ def test_sizes_go_with_the_graphs(folder: ModelFolder) -> None:
     assert encoded.frames.shape == (frames, folder.spec.feature_width)
     for head in (encoded.characters, encoded.phonemes):
         np.testing.assert_allclose(np.exp(head).sum(axis=1), 1.0, atol=1e-3)
-    vectors = OnnxTextEncoder(folder).embed([character_sequence(["ion"]), character_sequence(["kalman", "filter"])])
+    vectors = OnnxTextEncoder(folder).embed(["ion", "kalman filter"])
     assert vectors.shape == (2, folder.spec.dim)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3)
 
@@ -81,7 +81,7 @@ def test_golden_vectors_are_reproduced(folder: ModelFolder, written: dict[str, A
     tone = np.sin(2 * np.pi * 440 * np.arange(folder.spec.context_samples) / SAMPLE_RATE).astype(np.float32) * 0.1
     frames = OnnxFrameEncoder(folder).encode(tone).frames
     np.testing.assert_allclose(frames[75, :5], golden["audio_frames"], atol=KERNELS_DIFFER)
-    [vector] = OnnxTextEncoder(folder).embed([character_sequence(["golden", "vector"])])
+    [vector] = OnnxTextEncoder(folder).embed(["golden vector"])
     np.testing.assert_allclose(vector[:5], golden["text"], atol=KERNELS_DIFFER)
     [said] = open_session(folder, "g2p.onnx").run(None, {"letters": _ids("golden")})
     np.testing.assert_allclose(said[0, 0, :5], golden["g2p"], atol=KERNELS_DIFFER)
@@ -123,7 +123,7 @@ def test_pronunciations_are_plausible(folder: ModelFolder) -> None:
 def _index(folder: ModelFolder, terms: tuple[str, ...]) -> TermIndex:
     ways = OnnxPronouncer(folder).pronounce(terms)
     forms: list[Form] = [make_form(i, term, [[way] for way in ways[i]]) for i, term in enumerate(terms)]
-    vectors = np.concatenate([OnnxTextEncoder(folder).embed([form.characters]) for form in forms])
+    vectors = np.concatenate([OnnxTextEncoder(folder).embed([form.text]) for form in forms])
     entries = [Entry(term, term, {}) for term in terms]
     return TermIndex(entries, forms, vectors, background_scores(folder)(forms), folder.encoder_id, "v1")
 

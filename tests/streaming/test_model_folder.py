@@ -234,3 +234,33 @@ def test_graph_that_is_not_there_or_none_is_told(tmp_path: Path) -> None:
         open_session(folder, "g2p.onnx")
     with pytest.raises(ModelError, match=r"ONNX Runtime cannot load .*audio\.onnx"):
         OnnxFrameEncoder(folder)
+
+
+def test_weights_beside_a_graph_are_checked_and_not_held(tmp_path: Path) -> None:
+    """NAME.onnx.data counts for the hash and the encoder id, but its bytes stay on the disk."""
+    files = {**FILES, "text.onnx.data": bytes(1000)}
+    folder = ModelFolder.load(_write(tmp_path / "m", files))
+    assert folder.external == {"text.onnx.data"}
+    assert folder.contents == FILES
+    assert folder.encoder_id != ModelFolder.load(_write(tmp_path / "plain")).encoder_id
+    (tmp_path / "m" / "text.onnx.data").write_bytes(bytes(999) + b"1")
+    with pytest.raises(ModelError, match=r"text\.onnx\.data is damaged"):
+        ModelFolder.load(tmp_path / "m")
+    (tmp_path / "m" / "text.onnx.data").unlink()
+    with pytest.raises(ModelError, match=r"text\.onnx\.data cannot be read"):
+        ModelFolder.load(tmp_path / "m")
+    os.mkfifo(tmp_path / "m" / "text.onnx.data")
+    with pytest.raises(ModelError, match=r"text\.onnx\.data cannot be read \(it is not there, or no regular file\)"):
+        ModelFolder.load(tmp_path / "m")
+    with pytest.raises(ModelError, match="names a file outside itself"):
+        ModelFolder.load(_write(tmp_path / "out", sha256={"../x.data": "0" * 64}))
+
+
+def test_spec_of_before_has_80_mel_bins_and_letters(tmp_path: Path) -> None:
+    """What a spec need not say has the values of the bundled model; what it says is read."""
+    plain = ModelFolder.load(_write(tmp_path / "m")).spec
+    assert (plain.mel_bins, plain.text_tokens) == (80, "letters")
+    told = ModelFolder.load(_write(tmp_path / "n", mel_bins=128, text_tokens="subwords")).spec
+    assert (told.mel_bins, told.text_tokens) == (128, "subwords")
+    with pytest.raises(ModelError, match="text_tokens 'runes'"):
+        ModelFolder.load(_write(tmp_path / "o", text_tokens="runes"))
