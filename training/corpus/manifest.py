@@ -41,22 +41,25 @@ class Utterance:
     words: tuple[Word, ...]
 
 
+def spoken_words(text: str, start_s: float, end_s: float) -> Iterator[Word]:
+    """The words in a token such as "twenty-one", in letters of the alphabet; they share its seconds by their length."""
+    parts = words_of(text)
+    letters, begun = sum(map(len, parts)), 0
+    for part in parts:
+        first = start_s + (end_s - start_s) * begun / letters
+        begun += len(part)
+        last = start_s + (end_s - start_s) * begun / letters
+        yield Word(part, round(first * SAMPLE_RATE), round(last * SAMPLE_RATE))
+
+
 def _words(row: Mapping[str, Any]) -> tuple[Word, ...]:
-    words = []
+    words: list[Word] = []
     for text, start, end in row.get("words") or []:
         if not start <= end:
             raise ValueError(f"the word {text!r} ends at {end}, before it starts at {start}")
         # Alignments of clipped speech may begin a little before the audio does.
         start = max(0.0, start)
-        end = max(start, end)
-        # A token such as "twenty-one" holds several spoken words; they share its time by their length.
-        parts = words_of(str(text))
-        letters, begun = sum(map(len, parts)), 0
-        for part in parts:
-            first = start + (end - start) * begun / letters
-            begun += len(part)
-            last = start + (end - start) * begun / letters
-            words.append(Word(part, round(first * SAMPLE_RATE), round(last * SAMPLE_RATE)))
+        words += spoken_words(str(text), start, max(start, end))
     return tuple(words)
 
 

@@ -1,0 +1,129 @@
+"""Shards of rows -> one file without repeated rows, in memory that grows by eight bytes a row."""
+
+import hashlib
+import os
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streaming.errors import SettingError
+from training.corpus.lines import BadRow, OnBad, json_bytes, raw_rows, refuse, row_files, whole_file
+
+_AUDIO_KEYS = ("term_chunk_audio", "audio", "path")
+_BUFFERED = 1 << 16
+
+
+class SeenKeys:
+    """A set of strings that keeps eight bytes of each: 64-bit digests, in sorted runs that double in length."""
+
+    def __init__(self) -> None:
+        self._new: set[int] = set()
+        self._runs: list[array[int]] = []
+
+    def add(self, key: str) -> bool:
+        """Whether the key is new; it is remembered."""
+        digest = int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+        if digest in self._new or any(_holds(run, digest) for run in self._runs):
+            return False
+        self._new.add(digest)
+        if len(self._new) >= _BUFFERED:
+            self._flush()
+        return True
+
+    def _flush(self) -> None:
+        run = array("Q", sorted(self._new))
+        self._new.clear()
+        while self._runs and len(self._runs[-1]) <= len(run):
+            joined = np.concatenate([np.frombuffer(self._runs.pop(), np.uint64), np.frombuffer(run, np.uint64)])
+            joined.sort()
+            run = array("Q", joined.tobytes())
+        self._runs.append(run)
+
+
+def _holds(run: "array[int]", digest: int) -> bool:
+    place = bisect_left(run, digest)
+    return place < len(run) and run[place] == digest
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCounts:
+    """Rows written, rows left out because an earlier one is the same, and rows that cannot be used."""
+
+    rows: int
+    duplicates: int
+    bad: int
+
+
+def merge_rows(paths: Iterable[Path], out: Path, *, on_bad: OnBad | None = None) -> MergeCounts:
+    """Write the rows of files and folders, in order, to one file, whole or not at all.
+
+    Two rows are the same if segment, audio and terms are: a segment has one chunk for each of its terms. Audio that
+    was named relative to its shard is named so that it is found from `out`.
+
+    Args:
+        paths: JSON lists or JSON lines; for a folder its files by name.
+        out: ends in .json (a list) or .jsonl; it is no shard even where it lies among them.
+        on_bad: called with each row that cannot be used; None: the first one is an error.
+
+    Raises:
+        SettingError: `out` has another ending.
+        ManifestError: a file that cannot be read or written, or a bad row.
+    """
+    if out.suffix not in {".json", ".jsonl"}:
+        raise SettingError(f"{out} ends neither in .json nor in .jsonl; name the merged file so")
+    opening, between, closing = (b"[\n", b",\n", b"\n]\n") if out.suffix == ".json" else (b"", b"\n", b"\n")
+    files = [file for file in row_files(paths) if file.resolve() != out.resolve()]
+    seen, rows, duplicates, bad = SeenKeys(), 0, 0, 0
+
+    def told(row: BadRow) -> None:
+        nonlocal bad
+        bad += 1
+        (on_bad or refuse)(row)
+
+    with whole_file(out) as stream:
+        stream.write(opening)
+        for file in files:
+            prefix = _prefix(file.parent, out.parent)
+            for raw in raw_rows(file, told):
+                key = identity(raw.value)
+                if key is None:
+                    told(BadRow(raw.file, raw.number, "it has neither segment_id nor id"))
+                elif not seen.add(key):
+                    duplicates += 1
+                else:
+                    stream.write((between if rows else b"") + json_bytes(_moved(raw.value, prefix)))
+                    rows += 1
+        if rows or out.suffix == ".json":
+            stream.write(closing)
+    return MergeCounts(rows, duplicates, bad)
+
+
+def identity(row: Mapping[str, Any]) -> str | None:
+    """What two equal rows share; None where a row has no name."""
+    name = row.get("segment_id", row.get("id"))
+    if name is None:
+        return None
+    audio = next((row[key] for key in _AUDIO_KEYS if key in row), "")
+    return f"{name}\0{audio}\0{row.get('term_chunk_audio_ground_truth_terms', '')}"
+
+
+def _prefix(shards: Path, folder: Path) -> str:
+    """What stands before a relative path in `shards` to make it one in `folder`, or an absolute one."""
+    shards, folder = shards.absolute(), folder.absolute()
+    if shards == folder:
+        return ""
+    return f"{shards.relative_to(folder) if shards.is_relative_to(folder) else shards}/"
+
+
+def _moved(row: Mapping[str, Any], prefix: str) -> Mapping[str, Any]:
+    """The row with its audio, `path` or `path:offset:frames`, named by another folder."""
+    key = next((key for key in _AUDIO_KEYS if key in row), "")
+    named = row.get(key)
+    if not prefix or not isinstance(named, str) or os.path.isabs(named):  # noqa: PTH117 - a Path a row is slow
+        return row
+    return {**row, key: prefix + named}
