@@ -11,6 +11,7 @@ EPILOG = """\b
 Examples:
   termcue doctor
   termcue doctor --json | grep failed
+  termcue doctor --plan 24gb
 """
 MARKS = {"ok": "ok", "absent": "--", "failed": "FAILED"}
 
@@ -18,14 +19,18 @@ MARKS = {"ok": "ok", "absent": "--", "failed": "FAILED"}
 @click.command(epilog=EPILOG)
 @model_option
 @data_dir_option
+@click.option("--plan", "preset", metavar="PRESET", help="Memory and time of training a preset on paper, and no more.")
 @json_option
-def doctor(model: Path | None, data_dir: Path | None, as_json: bool) -> None:
+def doctor(model: Path | None, data_dir: Path | None, preset: str | None, as_json: bool) -> None:
     """Say what is installed and try it.
 
     Versions, which distributions own onnxruntime and faiss, a real operation on each provider, the voice
     detector, the microphone, the model, every published glossary, and whether another distribution owns one
     of this program's package names. Exit code 1 if anything failed.
     """
+    if preset is not None:
+        _print_plan(preset, as_json)
+        return
     from app.doctor import examine
     from app.places import Places
 
@@ -41,3 +46,10 @@ def doctor(model: Path | None, data_dir: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({"type": "Doctor", "ok": not failed, "failed": failed}))
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _print_plan(preset: str, as_json: bool) -> None:
+    from app.doctor_plan import plan_lines, plan_objects
+
+    for line in map(json.dumps, plan_objects(preset)) if as_json else plan_lines(preset):
+        click.echo(line)

@@ -26,8 +26,11 @@ class _ResidualConvolution(nn.Module):
         self.convolution = nn.Conv1d(config.width, config.width, config.kernel, padding=config.kernel // 2)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.convolution(self.norm(x).transpose(1, 2)).transpose(1, 2)
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        y = self.norm(x)
+        if valid is not None:
+            y = y * valid[:, :, None]
+        y = self.convolution(y.transpose(1, 2)).transpose(1, 2)
         out: Tensor = x + self.dropout(nn.functional.gelu(y))
         return out
 
@@ -35,6 +38,7 @@ class _ResidualConvolution(nn.Module):
 class AlignmentHead(nn.Module):
     """Frames float32[n, t, frame_width] -> features [n, t, width] and the log-probabilities of both alphabets.
 
+    `valid` bool[n, t] keeps the padding of a batch from its rows; None where no row is padded.
     Returns characters float32[n, t, 29], phonemes float32[n, t, 41], features float32[n, t, width].
     """
 
@@ -47,9 +51,11 @@ class AlignmentHead(nn.Module):
         self.characters = nn.Linear(config.width, len(CHARACTERS))
         self.phonemes = nn.Linear(config.width, len(PHONEMES))
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, frames: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         x = self.dropout(nn.functional.gelu(self.inner(frames)))
-        x = self.norm(self.convolutions(x))
+        for convolution in self.convolutions:
+            x = convolution(x, valid)
+        x = self.norm(x)
         return self.characters(x).log_softmax(-1), self.phonemes(x).log_softmax(-1), x
 
 

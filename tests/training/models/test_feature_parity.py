@@ -5,9 +5,10 @@ from transformers import WhisperFeatureExtractor
 from streaming.features import LogMel
 
 
+@pytest.mark.parametrize("mel_bins", [80, 128])
 @pytest.mark.parametrize("samples", [48_000, 16_000, 5_120])
 @pytest.mark.parametrize("kind", ["noise", "tone", "silence", "speech-like"])
-def test_features_equal_the_whisper_extractor(samples: int, kind: str) -> None:
+def test_features_equal_the_whisper_extractor(mel_bins: int, samples: int, kind: str) -> None:
     """The numpy features are those of transformers' extractor without its padding to 30 s."""
     rng = np.random.default_rng(2)
     time = np.arange(samples) / 16_000
@@ -17,9 +18,9 @@ def test_features_equal_the_whisper_extractor(samples: int, kind: str) -> None:
         "silence": np.zeros(samples),
         "speech-like": np.sin(2 * np.pi * 120 * time) * np.exp(-((time - 0.2) ** 2) * 40) + 1e-4 * rng.random(samples),
     }[kind].astype(np.float32)
-    extractor = WhisperFeatureExtractor(feature_size=80)  # type: ignore[no-untyped-call]
+    extractor = WhisperFeatureExtractor(feature_size=mel_bins)  # type: ignore[no-untyped-call]
     expected = extractor(audio, sampling_rate=16_000, padding="longest", return_tensors="np")["input_features"][0]
-    found = LogMel()(audio)
+    found = LogMel(mel_bins)(audio)
     assert found.dtype == np.float32
-    assert found.shape == (80, samples // 160)
+    assert found.shape == (mel_bins, samples // 160)
     np.testing.assert_allclose(found, expected, atol=1e-4)
