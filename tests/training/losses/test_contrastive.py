@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.losses.contrastive import multi_positive_info_nce
+from training.losses.contrastive import audio_text_loss, multi_positive_info_nce
 
 
 def slow_info_nce(similarity: Tensor, positive: Tensor, ignored: Tensor, temperature: float) -> float:
@@ -55,3 +55,33 @@ def test_info_nce_gradient() -> None:
     assert torch.autograd.gradcheck(
         lambda s, t: multi_positive_info_nce(s, positive, ignored, t), (similarity, temperature)
     )
+
+
+def test_nothing_positive_costs_nothing() -> None:
+    """Without a positive the loss is 0 and still has a gradient, which is 0 too."""
+    similarity = torch.rand(3, 4, requires_grad=True)
+    nothing = torch.zeros(3, 4, dtype=torch.bool)
+    loss = multi_positive_info_nce(similarity, nothing, nothing, 0.1)
+    loss.backward()
+    assert float(loss.detach()) == 0.0
+    assert similarity.grad is not None
+    assert not similarity.grad.any()
+
+
+def test_same_transcripts_are_no_negatives() -> None:
+    """Rows that say the same are positives of each other; rows without a transcript take no part."""
+    torch.manual_seed(2)
+    chunks, texts = (torch.randn(5, 6, dtype=torch.float64) for _ in range(2))
+    keys = torch.tensor([4, -1, 7, 4, -1])
+    known = [0, 2, 3]
+    positive = keys[known][:, None] == keys[known]
+    slow = slow_info_nce((chunks @ texts.T)[known][:, known], positive, positive & ~positive, 0.2)
+    assert float(audio_text_loss(chunks, texts, keys, 0.2)) == pytest.approx(slow, rel=1e-9)
+
+
+def test_audio_text_gradient() -> None:
+    """The gradient reaches both towers as finite differences say."""
+    torch.manual_seed(3)
+    chunks, texts = (torch.randn(4, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    keys = torch.tensor([1, 1, 2, -1])
+    assert torch.autograd.gradcheck(lambda c, t: audio_text_loss(c, t, keys, 0.5), (chunks, texts))

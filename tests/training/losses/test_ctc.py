@@ -1,11 +1,13 @@
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from training.losses.ctc import ctc_with_edges, edge_column
+from training.losses.ctc import alignment_losses, ctc_with_edges, edge_column
+from training.losses.testing import ToyRetriever, random_batch
 
 
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
@@ -94,3 +96,50 @@ def test_edge_column_marks_the_lost_frames() -> None:
     column = edge_column(5, torch.tensor([2, 0]), torch.tensor([1, 0]))
     assert (column == 0.0).tolist() == [[True, True, False, False, True], [False] * 5]
     assert float(column.min()) == -1e4
+
+
+@pytest.mark.parametrize(("left", "right"), [(0, 0), (1, 0), (0, 2), (2, 1)])
+def test_padding_is_not_aligned(left: int, right: int) -> None:
+    """A padded row has the loss and gradient that it has at its true length."""
+    torch.manual_seed(4)
+    logits = torch.randn(1, 9, 5, dtype=torch.float64)
+    target, edges = [torch.tensor([1, 3])], (torch.tensor([left]), torch.tensor([right]))
+    short = logits[:, :6].clone().requires_grad_()
+    long = logits.clone().requires_grad_()
+    expected = ctc_with_edges(short.log_softmax(-1), target, *edges)
+    found = ctc_with_edges(long.log_softmax(-1), target, *edges, frames=torch.tensor([6]))
+    torch.testing.assert_close(found, expected)
+    expected.sum().backward()
+    found.sum().backward()
+    assert short.grad is not None
+    assert long.grad is not None
+    torch.testing.assert_close(long.grad[:, :6], short.grad)
+    assert not long.grad[:, 6:].any()
+
+
+def test_only_known_targets_are_learnt() -> None:
+    """Each head's rows with a target count once, in order; rows without one do not count."""
+    model = ToyRetriever()
+    inputs, labels = random_batch(5, 4)
+    outputs = model(inputs)
+    found = alignment_losses(outputs.characters, outputs.phonemes, labels)
+    slow = [
+        ctc_with_edges(
+            values[i : i + 1, : int(inputs.frames[i])],
+            [targets[i]],
+            labels.left[i : i + 1],
+            labels.right[i : i + 1],
+        )
+        for values, targets in ((outputs.characters, labels.characters), (outputs.phonemes, labels.phonemes))
+        for i in range(5)
+        if len(targets[i])
+    ]
+    torch.testing.assert_close(found, torch.cat(slow))
+
+
+def test_alignment_without_lengths_is_refused() -> None:
+    """Labels that do not tell the true lengths would have the padding aligned, so they are an error."""
+    inputs, labels = random_batch(2, 3)
+    outputs = ToyRetriever()(inputs)
+    with pytest.raises(ValueError, match=r"frames=inputs\.frames"):
+        alignment_losses(outputs.characters, outputs.phonemes, replace(labels, frames=None))
