@@ -32,13 +32,13 @@ class SynthesisError(TermCueError):
 class SpeechCommand:
     """A command line with the placeholders {text} and {out} (a WAV file), run without a shell.
 
-    `voice` is its name in manifests, `package` the Debian package that holds the program, where known.
+    `voice` is its name in manifests, `install` the command that installs the program, where known.
     Raises SynthesisError for a template without one of the placeholders.
     """
 
     voice: str
     template: str
-    package: str = ""
+    install: str = ""
 
     def __post_init__(self) -> None:
         missing = [mark for mark in ("{text}", "{out}") if mark not in self.template]
@@ -52,19 +52,28 @@ class SpeechCommand:
         """The command line as a list; the text stays one argument whatever is in it."""
         return [part.replace("{out}", str(out)).replace("{text}", text) for part in shlex.split(self.template)]
 
+    @property
+    def program(self) -> str:
+        """The program that speaks."""
+        return shlex.split(self.template)[0]
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the program is there."""
+        return shutil.which(self.program) is not None
+
     def require(self) -> None:
         """Raises SynthesisError if the program is not installed."""
-        program = shlex.split(self.template)[0]
-        if shutil.which(program) is None:
-            cure = f"on Debian: apt install {self.package}" if self.package else "install it or give its whole path"
-            raise SynthesisError(f"the speech synthesiser {program!r} is not installed; {cure}")
+        if not self.is_installed:
+            cure = self.install or "install it or give its whole path"
+            raise SynthesisError(f"the speech synthesiser {self.program!r} is not installed; {cure}")
 
 
 def _espeak(accent: str, variant: str, rate: int, pitch: int) -> SpeechCommand:
     return SpeechCommand(
         f"espeak-{accent}-{variant}-{rate}",
         f"espeak-ng -v {accent}+{variant} -s {rate} -p {pitch} -w {{out}} -- {{text}}",
-        "espeak-ng",
+        "on Debian: apt install espeak-ng",
     )
 
 
@@ -72,7 +81,20 @@ def _flite(voice: str, stretch: float) -> SpeechCommand:
     return SpeechCommand(
         f"flite-{voice}-{stretch}",
         f"flite -voice {voice} --setf duration_stretch={stretch} -t {{text}} -o {{out}}",
-        "flite",
+        "on Debian: apt install flite",
+    )
+
+
+def piper(model: Path) -> SpeechCommand:
+    """A voice of Piper (https://github.com/OHF-Voice/piper1-gpl), which loads `model` anew for each text.
+
+    Raises SynthesisError if the model or the settings beside it are not there.
+    """
+    for path in (model, model.with_name(f"{model.name}.json")):
+        if not path.is_file():
+            raise SynthesisError(f"{path} is not there; a Piper voice is two files, NAME.onnx and NAME.onnx.json")
+    return SpeechCommand(
+        f"piper-{model.stem}", f"piper -m {shlex.quote(str(model))} -f {{out}} -- {{text}}", "pip install piper-tts"
     )
 
 
@@ -96,14 +118,20 @@ VOICES: Mapping[str, SpeechCommand] = {
 """Built-in voices by their names in manifests."""
 
 
-def trim_silence(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Audio from the first to the last 10 ms above -45 dB of its loudest 10 ms; empty if all is silent."""
+def sounding(audio: NDArray[np.float32]) -> tuple[int, int]:
+    """First sample and last + 1 of the 10 ms above -45 dB of the loudest 10 ms; (0, 0) if all is silent."""
     frames = len(audio) // _FRAME
     power = np.square(audio[: frames * _FRAME].reshape(frames, _FRAME)).mean(axis=1)
     if not frames or power.max() <= 0.0:
-        return audio[:0]
+        return 0, 0
     loud = np.flatnonzero(power > power.max() * 10 ** (_SILENCE_DB / 10))
-    return audio[loud[0] * _FRAME : (loud[-1] + 1) * _FRAME]
+    return int(loud[0]) * _FRAME, (int(loud[-1]) + 1) * _FRAME
+
+
+def trim_silence(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Audio without what is not `sounding` at its ends."""
+    first, last = sounding(audio)
+    return audio[first:last]
 
 
 def speak(command: SpeechCommand, text: str) -> NDArray[np.float32]:
@@ -120,7 +148,7 @@ def speak(command: SpeechCommand, text: str) -> NDArray[np.float32]:
                 command.arguments(text, out), stdin=subprocess.DEVNULL, capture_output=True, timeout=_LONGEST_S
             )
         except subprocess.TimeoutExpired as error:
-            raise SynthesisError(f"{command.voice} did not end within {_LONGEST_S:.0f} s on {text!r}") from error
+            raise SynthesisError(f"{command.voice} did not end within {_LONGEST_S:g} s on {text!r}") from error
         if done.returncode != 0 or not out.exists():
             said = done.stderr.decode("utf-8", "replace").strip()[-200:] or "it wrote no file"
             raise SynthesisError(f"{command.voice} failed on {text!r} (exit status {done.returncode}): {said}")
