@@ -75,7 +75,7 @@ def export_parts(
     files, figures = {}, {}
     for name, (module, example, input_name, outputs, axes) in graphs.items():
         full, small = work / f"{name}.fp32.onnx", work / f"{name}.onnx"
-        export_graph(module, example, full, input_name, outputs, axes)
+        export_graph(module, {input_name: example}, full, outputs, axes)
         quantise(full, small)
         files[f"{name}.onnx"] = small
         if name == "audio":
@@ -83,12 +83,12 @@ def export_parts(
         with torch.no_grad():
             expected = module(example).numpy()
         for kind, path in (("fp32", full), ("int8", small)):
-            found = run_graph(path, input_name, example.numpy())[0]
+            found = run_graph(path, {input_name: example.numpy()})[0]
             figures[f"{name}_{kind}"] = {"largest": float(np.abs(found - expected).max())}
     with torch.no_grad():
         reference = [[o.numpy() for o in parts.audio(torch.from_numpy(mel[None]))] for mel in mels]
     for kind, path in (("fp32", work / "audio.fp32.onnx"), ("int8", work / "audio.onnx")):
-        pairs = [parity(r, run_graph(path, "mel", mel[None])) for r, mel in zip(reference, mels, strict=True)]
+        pairs = [parity(r, run_graph(path, {"mel": mel[None]})) for r, mel in zip(reference, mels, strict=True)]
         figures[f"audio_{kind}"] = {
             "largest": max(p.largest for p in pairs),
             "mean": float(np.mean([p.mean for p in pairs])),
@@ -101,7 +101,7 @@ def background_of(audio: Path, contexts: Sequence[NDArray[np.float32]]) -> bytes
     """Held-out contexts through the exported graph, packed for the folder."""
     log_mel, encoded = LogMel(), []
     for context in contexts:
-        characters, phonemes, frames = run_graph(audio, "mel", log_mel(context)[None])
+        characters, phonemes, frames = run_graph(audio, {"mel": log_mel(context)[None]})
         encoded.append(EncodedContext(characters[0], phonemes[0], frames[0]))
     return pack_background(encoded)
 
@@ -110,9 +110,9 @@ def golden_vectors(files: Mapping[str, Path]) -> dict[str, list[float]]:
     """The first five numbers of each graph on a fixed input, for tests of every later build."""
     tone = np.sin(2 * np.pi * 440 * np.arange(CONTEXT_SAMPLES) / 16_000).astype(np.float32) * 0.1
     mel = LogMel()(tone)[None]
-    audio = run_graph(files["audio.onnx"], "mel", mel)
-    text = run_graph(files["text.onnx"], "letters", letters_of(["golden vector"]).numpy())
-    g2p = run_graph(files["g2p.onnx"], "letters", letter_ids(["golden"]).numpy())
+    audio = run_graph(files["audio.onnx"], {"mel": mel})
+    text = run_graph(files["text.onnx"], {"letters": letters_of(["golden vector"]).numpy()})
+    g2p = run_graph(files["g2p.onnx"], {"letters": letter_ids(["golden"]).numpy()})
     return {
         "audio_frames": [round(float(x), 4) for x in audio[2][0, 75, :5]],
         "text": [round(float(x), 4) for x in text[0][0, :5]],

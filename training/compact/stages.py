@@ -8,7 +8,6 @@ import json
 import logging
 import pickle
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,8 @@ from training.compact.train_alignment import AlignmentModel, BatchSampler, train
 from training.compact.train_spans import SpanModel, SpanSampler, train_spans
 from training.compact.windows import Window, WindowConfig, make_windows
 from training.corpus.manifest import Utterance, read_manifest
-from training.evaluation.calibrate import fit, label, recall_at, sweep, with_table
 from training.evaluation.collect import collect, read_stream
-from training.evaluation.stream_metrics import StreamScore
+from training.evaluation.fit_streams import CalibrationError, fit_streams
 from training.export.folder import recalibrate
 from training.export.graphs import AudioGraph
 from training.loop.checkpoint import save_state
@@ -184,11 +182,7 @@ def choose_contexts(held_out: Sequence[Utterance], counts: Mapping[str, int]) ->
 
 
 def calibrating(materials: Materials, model: Path, streams: Mapping[Path, Sequence[Path]]) -> None:
-    """Stage calibrate: long development streams, each with its index folders -> the calibration inside `model`.
-
-    The table is made with weights fitted on the other streams only; a stream whose name differs in a final number only
-    holds the same voices and does not count as another.
-    """
+    """Stage calibrate: long development streams, each with its index folders -> the calibration inside `model`."""
     folder = ModelFolder.load(model)
     evidence = []
     for path, indexes in streams.items():
@@ -196,33 +190,12 @@ def calibrating(materials: Materials, model: Path, streams: Mapping[Path, Sequen
         loaded = {str(index): TermIndex.load(index, folder.encoder_id) for index in indexes}
         evidence += collect(stream, folder, loaded)
         _LOG.info("%s: heard with %d glossaries", stream.name, len(loaded))
-    smallest = {e.name: min(o.size for o in evidence if o.name == e.name) for e in evidence}
-    # The weights come from each stream's smallest glossary: distractors of larger ones would only drown its terms.
-    rows = [(re.sub(r"\d+$", "", e.name), label(e)) for e in evidence if e.size == smallest[e.name]]
-    verdicts = {bool(right) for _, labelled in rows for right in labelled.right}
-    if len(verdicts) < 2:
-        raise StageError(
-            f"{len(streams)} streams gave no {'wrong' if True in verdicts else 'right'} candidate to weigh: "
-            "train longer, or give streams and glossaries whose terms are spoken"
-        )
-    sweeps: dict[int, list[list[StreamScore]]] = {}
-    report = []
-    for one in evidence:
-        voices = re.sub(r"\d+$", "", one.name)
-        others = [labelled for name, labelled in rows if name != voices] or [labelled for _, labelled in rows]
-        scores = sweep(one, fit(others))
-        sweeps.setdefault(nominal_size(one.size), []).append(scores)
-        recall = {str(allowed): round(recall_at(scores, allowed).recall, 4) for allowed in (12, 60, 300)}
-        report.append({"stream": one.name, "terms": one.size, "recall_at_false_hints_per_hour": recall})
-    calibration = with_table(fit([labelled for _, labelled in rows]), sweeps)
-    recalibrate(model, calibration, {"streams": report})
-    _LOG.info("%s", json.dumps(report, indent=1))
-
-
-def nominal_size(entries: int) -> int:
-    """One significant digit, so that glossaries of 300 and of 334 terms share a row of the table."""
-    unit = int(10 ** (len(str(entries)) - 1))
-    return round(entries / unit) * unit
+    try:
+        fitted = fit_streams(evidence)
+    except CalibrationError as error:
+        raise StageError(str(error)) from error
+    recalibrate(model, fitted.calibration, fitted.report())
+    _LOG.info("%s", json.dumps(fitted.report()["streams"], indent=1))
 
 
 def _state(path: Path, stage: str) -> dict[str, Any]:

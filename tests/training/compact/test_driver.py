@@ -20,7 +20,7 @@ from training.compact import stages
 from training.compact.__main__ import main
 from training.compact.g2p import G2pConfig
 from training.compact.recipe import CompactRecipe, Materials, StageError, keep_recipe, real_speech, split_speakers
-from training.compact.stages import choose_contexts, nominal_size, read_facts
+from training.compact.stages import choose_contexts, read_facts
 from training.compact.train_alignment import AlignmentTrainingConfig
 from training.compact.train_spans import SpanTrainingConfig
 from training.corpus.manifest import ManifestError, Utterance
@@ -241,14 +241,6 @@ def test_a_work_folder_keeps_its_recipe(tmp_path: Path) -> None:
     keep_recipe(tmp_path / "work", RECIPE)
     with pytest.raises(StageError, match=r"other settings \(dim\)"):
         keep_recipe(tmp_path / "work", replace(RECIPE, dim=32))
-
-
-@pytest.mark.parametrize(
-    ("entries", "size"), [(3, 3), (300, 300), (334, 300), (996, 1_000), (10_000, 10_000), (17, 20)]
-)
-def test_nominal_sizes_have_one_digit(entries: int, size: int) -> None:
-    """Glossaries of about the same size share a row of the table."""
-    assert nominal_size(entries) == size
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"licence": "MIT"}'])

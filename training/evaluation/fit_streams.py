@@ -1,0 +1,101 @@
+"""Evidence of development streams -> the calibration that a model folder ships, and the account of how good it is.
+
+Every figure of a stream is made with weights fitted on other voices: a stream whose name differs in a final number only
+holds the same voices and does not count as another.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.calibration import Calibration
+from streaming.errors import TermCueError
+from training.evaluation.calibrate import LabelledRows, StreamEvidence, fit, label, recall_at, sweep, with_table
+from training.evaluation.rejection import Reliability, reliability
+from training.evaluation.stream_metrics import StreamScore
+
+ALLOWED = (12, 60, 300)
+"""False hints per hour at which recall is told."""
+
+
+class CalibrationError(TermCueError):
+    """Development streams from which nothing can be fitted; the message says what they lack."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFit:
+    """One stream with one glossary, judged with weights of other voices; `sweep` is its score at every threshold."""
+
+    stream: str
+    entries: int
+    sweep: tuple[StreamScore, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the folder's calibration report."""
+        recall = {str(allowed): round(recall_at(self.sweep, allowed).recall, 4) for allowed in ALLOWED}
+        return {"stream": self.stream, "terms": self.entries, "recall_at_false_hints_per_hour": recall}
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCalibration:
+    """What ships, the figures of each stream, and how honest the probabilities were on voices not fitted on."""
+
+    calibration: Calibration
+    fits: tuple[StreamFit, ...]
+    honesty: Reliability
+
+    def report(self) -> dict[str, Any]:
+        """For `training.export.folder.recalibrate`."""
+        return {"streams": [one.to_json() for one in self.fits]}
+
+
+def nominal_size(entries: int) -> int:
+    """One significant digit, so that glossaries of 300 and of 334 terms share a row of the table."""
+    unit = int(10 ** (len(str(entries)) - 1))
+    return round(entries / unit) * unit
+
+
+def fit_streams(evidence: Sequence[StreamEvidence]) -> FittedCalibration:
+    """Fit on all streams; judge each with weights of the others where there are others.
+
+    Raises:
+        CalibrationError: no candidate was right, or none was wrong.
+    """
+    smallest = {e.name: min(o.size for o in evidence if o.name == e.name) for e in evidence}
+    # The weights come from each stream's smallest glossary: distractors of larger ones would only drown its terms.
+    rows = [(_voices(e.name), label(e)) for e in evidence if e.size == smallest[e.name]]
+    verdicts = {bool(right) for _, labelled in rows for right in labelled.right}
+    if len(verdicts) < 2:
+        raise CalibrationError(
+            f"{len(smallest)} streams gave no {'wrong' if True in verdicts else 'right'} candidate to weigh: "
+            "train longer, or give streams and glossaries whose terms are spoken"
+        )
+    sweeps: dict[int, list[list[StreamScore]]] = {}
+    fits = []
+    for one in evidence:
+        scores = sweep(one, _fit_without(rows, _voices(one.name)))
+        sweeps.setdefault(nominal_size(one.size), []).append(scores)
+        fits.append(StreamFit(one.name, one.size, tuple(scores)))
+    calibration = with_table(fit([labelled for _, labelled in rows]), sweeps)
+    return FittedCalibration(calibration, tuple(fits), _honesty(rows))
+
+
+def _voices(name: str) -> str:
+    return re.sub(r"\d+$", "", name)
+
+
+def _fit_without(rows: Sequence[tuple[str, LabelledRows]], voices: str) -> Calibration:
+    others = [labelled for name, labelled in rows if name != voices]
+    kinds = {bool(right) for labelled in others for right in labelled.right}
+    return fit(others if len(kinds) == 2 else [labelled for _, labelled in rows])
+
+
+def _honesty(rows: Sequence[tuple[str, LabelledRows]]) -> Reliability:
+    said: list[NDArray[np.float64]] = []
+    for voices, labelled in rows:
+        said.append(_fit_without(rows, voices).probability(labelled.features))
+    return reliability(np.concatenate(said), np.concatenate([labelled.right for _, labelled in rows]))
