@@ -21,9 +21,13 @@ def write_model_folder(target: Path, files: Mapping[str, Path | bytes], spec: Ma
     try:
         digests = {}
         for name, content in sorted(files.items()):
-            raw = content if isinstance(content, bytes) else content.read_bytes()
-            (work / name).write_bytes(raw)
-            digests[name] = hashlib.sha256(raw).hexdigest()
+            if isinstance(content, bytes):
+                (work / name).write_bytes(content)
+            else:
+                # Weights may be larger than memory.
+                shutil.copyfile(content, work / name)
+            with (work / name).open("rb") as written:
+                digests[name] = hashlib.file_digest(written, "sha256").hexdigest()
         full = {"schema_version": SCHEMA_VERSION, **spec, "sha256": digests}
         full["spec_sha256"] = spec_digest(full)
         (work / "spec.json").write_bytes(render_spec(full))
@@ -60,4 +64,4 @@ def recalibrate(folder: Path, calibration: Calibration, report: Mapping[str, Any
     spec.pop("spec_sha256")
     spec["calibration"] = calibration.to_json()
     spec["calibration_report"] = report
-    write_model_folder(folder, {name: (folder / name).read_bytes() for name in names}, spec)
+    write_model_folder(folder, {name: folder / name for name in names}, spec)

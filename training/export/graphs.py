@@ -5,7 +5,7 @@ Everything is written into a temporary sibling and renamed, so a folder is whole
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
+from streaming.model_folder import EXTERNAL_WEIGHTS
 from training.models.heads import AlignmentHead
 from training.models.whisper import LowerTower, UpperTower
 
@@ -75,9 +76,21 @@ class Parity:
 
 
 def export_graph(
-    module: nn.Module, example: Tensor, path: Path, name: str, outputs: Sequence[str], axes: dict[str, dict[int, str]]
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    path: Path,
+    outputs: Sequence[str],
+    axes: Mapping[str, Mapping[int, str]],
 ) -> None:
-    """Trace a module with one input into an fp32 ONNX file."""
+    """Trace a module into an ONNX file of its own number format.
+
+    Args:
+        module: takes the inputs in their order.
+        inputs: an example of each.
+        path: the file; what does not fit into it lies in files beside it, see `gather_weights`.
+        outputs: names of what the module returns.
+        axes: names of the axes that may have another size than in the example.
+    """
     module.eval()
     with torch.no_grad(), warnings.catch_warnings():
         # The tracing exporter is deprecated, but ONNX Runtime's int8 conversion knows its graphs; torch is pinned.
@@ -85,16 +98,41 @@ def export_graph(
         # Whisper's attention asks a size whether it is causal; the widths that are traced as constants are constants.
         warnings.filterwarnings("ignore", "Converting a tensor to a Python")
         warnings.filterwarnings("ignore", "Constant folding")
+        # The masks of the language models index with positions, which are never negative.
+        warnings.filterwarnings("ignore", "Exporting aten::index operator")
         torch.onnx.export(
             module,
-            (example,),
+            tuple(inputs.values()),
             str(path),
-            input_names=[name],
+            input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes=axes,
             opset_version=17,
             dynamo=False,
         )
+
+
+def gather_weights(source: Path, target: Path, largest: int) -> list[Path]:
+    """Write a graph anew; weights of more than `largest` bytes together go into one file `target`.data beside it.
+
+    Returns:
+        The files that were written.
+    """
+    model = onnx.load(str(source))
+    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) <= largest:
+        onnx.save(model, str(target))
+        return [target]
+    weights = target.with_name(target.name + EXTERNAL_WEIGHTS)
+    weights.unlink(missing_ok=True)  # it would be appended to
+    onnx.save(
+        model,
+        str(target),
+        save_as_external_data=True,
+        all_tensors_to_one_file=True,
+        location=weights.name,
+        size_threshold=1024,
+    )
+    return [target, weights]
 
 
 def _halve_convolutions(path: Path) -> None:
@@ -116,25 +154,30 @@ def _halve_convolutions(path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def quantise(source: Path, target: Path) -> None:
-    """Matrix products to int8 per channel (activations while running), convolutions to fp16 storage."""
+def quantise(source: Path, target: Path, *, is_large: bool = False) -> None:
+    """Matrix products to int8 per channel (activations while running), convolutions to fp16 storage.
+
+    A graph that `is_large` may lie in several files, and its convolutions stay as they are.
+    """
     quantize_dynamic(
         str(source),
         str(target),
         op_types_to_quantize=["MatMul", "Gemm"],
         per_channel=True,
         weight_type=QuantType.QInt8,
+        use_external_data_format=is_large,
         extra_options={"MatMulConstBOnly": True},
     )
-    _halve_convolutions(target)
+    if not is_large:
+        _halve_convolutions(target)
 
 
-def run_graph(path: Path, name: str, value: NDArray[Any]) -> list[NDArray[np.float32]]:
-    """All outputs of a graph on one input, one thread."""
+def run_graph(path: Path, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+    """All outputs of a graph, one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return list(session.run(None, {name: value}))
+    return list(session.run(None, dict(inputs)))
 
 
 def parity(reference: Sequence[NDArray[np.float32]], found: Sequence[NDArray[np.float32]]) -> Parity:

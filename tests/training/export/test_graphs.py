@@ -10,6 +10,7 @@ from training.compact.train_spans import letters_of
 from training.export.graphs import (
     AudioGraph,
     export_graph,
+    gather_weights,
     parity,
     quantise,
     run_graph,
@@ -40,11 +41,11 @@ def mel() -> torch.Tensor:
 def test_graphs_give_what_torch_gives(graph: AudioGraph, mel: torch.Tensor, tmp_path: Path) -> None:
     """In fp32 the exported graph differs by less than 1e-4, in int8 by little, and int8 is smaller."""
     full, small = tmp_path / "full.onnx", tmp_path / "small.onnx"
-    export_graph(graph, mel[:1], full, "mel", OUTPUTS, {name: {0: "n"} for name in ("mel", *OUTPUTS)})
+    export_graph(graph, {"mel": mel[:1]}, full, OUTPUTS, {name: {0: "n"} for name in ("mel", *OUTPUTS)})
     quantise(full, small)
     with torch.no_grad():
         reference = [out.numpy() for out in graph(mel)]
-    exact, close = (parity(reference, run_graph(path, "mel", mel.numpy())) for path in (full, small))
+    exact, close = (parity(reference, run_graph(path, {"mel": mel.numpy()})) for path in (full, small))
     assert exact.largest < 1e-4
     assert exact.same_best == 1.0
     assert close.largest < 0.05
@@ -58,9 +59,9 @@ def test_text_graph_takes_any_batch_and_length(lengths: tuple[str, ...], tmp_pat
     torch.manual_seed(0)
     tower = CharacterTower(8, width=16, layers=2, heads=2).eval()
     axes = {"letters": {0: "n", 1: "l"}, "vectors": {0: "n"}}
-    export_graph(tower, letters_of(["glossary", "ion"]), tmp_path / "text.onnx", "letters", ["vectors"], axes)
+    export_graph(tower, {"letters": letters_of(["glossary", "ion"])}, tmp_path / "text.onnx", ["vectors"], axes)
     letters = letters_of(lengths)
-    (found,) = run_graph(tmp_path / "text.onnx", "letters", letters.numpy())
+    (found,) = run_graph(tmp_path / "text.onnx", {"letters": letters.numpy()})
     np.testing.assert_allclose(found, tower(letters).detach().numpy(), atol=1e-5)
 
 
@@ -69,9 +70,9 @@ def test_pronouncing_graph_takes_any_batch_and_length(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = GraphemeToPhoneme(G2pConfig(width=16, layers=1, heads=2)).eval()
     axes = {"letters": {0: "n", 1: "l"}, "phonemes": {0: "n", 1: "s"}}
-    export_graph(model, letter_ids(["glossary", "ion"]), tmp_path / "g2p.onnx", "letters", ["phonemes"], axes)
+    export_graph(model, {"letters": letter_ids(["glossary", "ion"])}, tmp_path / "g2p.onnx", ["phonemes"], axes)
     letters = letter_ids(["a", "antidisestablishmentarianism", "it"])
-    (found,) = run_graph(tmp_path / "g2p.onnx", "letters", letters.numpy())
+    (found,) = run_graph(tmp_path / "g2p.onnx", {"letters": letters.numpy()})
     np.testing.assert_allclose(found, model(letters).detach().numpy(), atol=1e-4)
 
 
@@ -93,3 +94,24 @@ def test_unfolded_convolutions_are_the_same(taps: int, stride: int, padding: int
     torch.testing.assert_close(unfolded(x), module(x), atol=1e-5, rtol=1e-4)
     assert isinstance(module[0], torch.nn.Conv1d)
     assert not any(isinstance(part, torch.nn.Conv1d) for part in unfolded.modules())
+
+
+def test_large_graph_is_quantised_and_gathered(tmp_path: Path) -> None:
+    """Through files with weights beside them a graph gives the same as through single files, in one file each."""
+    torch.manual_seed(1)
+    module, x = (
+        torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.GELU(), torch.nn.Linear(64, 8)),
+        torch.randn(3, 64),
+    )
+    full = tmp_path / "full.onnx"
+    export_graph(module, {"x": x}, full, ["y"], {"x": {0: "n"}, "y": {0: "n"}})
+    quantise(full, tmp_path / "small.onnx")
+    quantise(full, tmp_path / "large.onnx", is_large=True)
+    [small] = gather_weights(tmp_path / "small.onnx", tmp_path / "a.onnx", 2**20)
+    graph, weights = gather_weights(tmp_path / "large.onnx", tmp_path / "b.onnx", 100)
+    assert (graph.name, weights.name) == ("b.onnx", "b.onnx.data")
+    before = weights.read_bytes()
+    assert gather_weights(tmp_path / "large.onnx", graph, 100) == [graph, weights]
+    assert weights.read_bytes() == before
+    (expected,), (found,) = run_graph(small, {"x": x.numpy()}), run_graph(graph, {"x": x.numpy()})
+    np.testing.assert_array_equal(found, expected)
