@@ -14,12 +14,21 @@ from pathlib import Path
 
 import click
 
+from app.commands.align import align
+from app.commands.calibrate import calibrate
 from app.commands.doctor import doctor
+from app.commands.evaluate import evaluate
+from app.commands.export import export
 from app.commands.glossaries import glossaries
 from app.commands.listen import listen
+from app.commands.mine_negatives import mine_negatives
+from app.commands.pipeline import pipeline
 from app.commands.reindex import reindex
 from app.commands.serve import serve
 from app.commands.stream import stream
+from app.commands.synthesize import synthesize
+from app.commands.train import train
+from app.commands.validate_audio import validate_audio
 from app.config import read_defaults
 from app.options import NamedPath
 from streaming.errors import SettingError, TermCueError
@@ -36,7 +45,7 @@ CURES = {
 }
 # Files are written by code that names them; what is left without a name is standard output.
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EBADF, errno.EIO})
-OUR_LOGGERS = ("app", "index_builder", "streaming")
+OUR_LOGGERS = ("app", "index_builder", "streaming", "training")
 EXAMPLES = """\b
 Examples:
   termcue listen sample
@@ -98,7 +107,9 @@ def cli(context: click.Context, config: Path | None, log_level: str) -> None:
         context.default_map = read_defaults(group, config, os.environ)
 
 
-for command in (listen, reindex, glossaries, serve, stream, doctor):
+LIVE = (listen, reindex, glossaries, serve, stream, doctor)
+TRAINING = (align, synthesize, validate_audio, mine_negatives, train, pipeline, evaluate, calibrate, export)
+for command in (*LIVE, *TRAINING):
     cli.add_command(command)
 
 

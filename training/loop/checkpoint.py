@@ -1,7 +1,10 @@
 """One training run: model, optimiser and schedule, written whole and resumed exactly; its log, a JSON line a row."""
 
+import errno
 import json
 import math
+import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +13,51 @@ from typing import Any
 import torch
 from torch import nn
 
+from streaming.durable import STAGING_PREFIX
+from streaming.errors import TermCueError
+
 _LEAST_RATE = 0.02
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class CheckpointError(TermCueError):
+    """A checkpoint that cannot be written, or read, or is of another kind."""
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint so that a kill at any instant leaves the old or the new one whole."""
-    temporary = path.with_suffix(".tmp")
-    torch.save(dict(state), temporary)
-    temporary.replace(path)
+    """Write a checkpoint so that a kill at any instant leaves the old or the new one whole.
+
+    Raises:
+        CheckpointError: the disk refuses; what stood at `path` is as it was.
+    """
+    staging = path.with_name(f"{STAGING_PREFIX}{path.name}-{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with staging.open("wb") as stream:
+                torch.save(dict(state), stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            staging.replace(path)
+        finally:
+            staging.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as cause:
+        # torch's writer turns the refusal of a full disk into a RuntimeError.
+        raise unwritable(path, cause) from cause
+
+
+def unwritable(path: Path, cause: BaseException) -> CheckpointError:
+    """The sentence for a checkpoint that could not be saved."""
+    reason = cause
+    while not isinstance(reason, OSError) and reason.__context__ is not None:
+        reason = reason.__context__
+    why = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(cause)
+    kept = "the checkpoint that was there is untouched" if path.is_file() else "nothing was left there"
+    room = "Choose another place with --save-path"
+    if not isinstance(reason, OSError) or reason.errno in _FULL:
+        room = "Make room on that disk, or choose another place with --save-path,"
+    cure = f"{room} and give the same command again: it goes on from the last saved state."
+    return CheckpointError(f"cannot save {path}: {why}; {kept}. {cure}")
 
 
 def warm_cosine(optimiser: torch.optim.Optimizer, warmup: int, total: int) -> torch.optim.lr_scheduler.LambdaLR:

@@ -1,0 +1,183 @@
+"""Settings -> a run: rows, glossary, retriever, losses and evaluation put together and trained."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from accelerate import Accelerator
+from torch import nn
+
+from training.corpus.examples import Example
+from training.corpus.glossary import TrainingGlossary, read_training_glossary
+from training.corpus.rows import read_examples
+from training.corpus.splits import check_leaks
+from training.evaluation.evaluate import EvaluationTerms
+from training.evaluation.retriever import evaluate_retriever
+from training.loop.batches import BatchConfig, BatchMaker
+from training.loop.config import TrainConfig
+from training.loop.loading import Loader
+from training.loop.optimiser import accelerator_for
+from training.loop.ports import JUDGED_BY, Batch, Objective, Outcome, Parts, Progress
+from training.loop.pronunciations import Pronunciations
+from training.loop.random_state import seed_everything
+from training.loop.run_rows import RunRows, gather_rows, reopen_rows
+from training.loop.sampling import SamplingConfig
+from training.loop.trainer import Trainer
+from training.losses.mining import HardNegatives, TermBank
+from training.losses.total import Losses, total_loss
+from training.models.interfaces import RetrieverLabels, RetrieverOutputs
+from training.models.retriever import DualEncoder, build_retriever
+from training.speech.augmentation import AugmentationConfig
+
+_LOG = logging.getLogger(__name__)
+
+
+class TrainingBatches:
+    """The batches of the loop: those of the loader, with hard negatives as they are mined at the time.
+
+    Args:
+        loader: rows as tensors.
+        negatives: what was mined, or None.
+        per_batch: hard negatives of a batch.
+        seed: of their draw.
+    """
+
+    def __init__(self, loader: Loader, negatives: HardNegatives | None, per_batch: int, seed: int) -> None:
+        self._loader, self._negatives, self._per_batch, self._seed = loader, negatives, per_batch, seed
+
+    def __len__(self) -> int:
+        return self._loader.steps_per_epoch
+
+    def __call__(self, epoch: int, skip: int) -> Iterator[Batch]:
+        """The batches of an epoch from step `skip` on."""
+        for step, batch in enumerate(self._loader.batches(epoch, skip), skip):
+            if self._negatives is not None:
+                rng = np.random.default_rng([self._seed, epoch, step])
+                drawn = self._negatives.draw(batch.terms, self._per_batch, rng)
+                batch = self._loader.maker.with_negatives(batch, drawn)
+            yield batch.inputs, batch.labels
+
+
+class EpochEvaluation:
+    """Recall, rejection and the like on held-out rows; every `full_every` epochs against the whole glossary too."""
+
+    def __init__(
+        self, rows: Sequence[Example], glossary: TrainingGlossary, seen: frozenset[int], full_every: int
+    ) -> None:
+        self._rows, self._glossary, self._seen, self._full_every = rows, glossary, seen, full_every
+
+    def __call__(self, model: nn.Module, epoch: int) -> Mapping[str, float]:
+        """Figures of the bank of spoken terms, and under ``full/`` of the whole glossary."""
+        figures = self._judged(model, ())
+        if self._full_every and epoch % self._full_every == 0:
+            every = tuple(entry.term for entry in self._glossary.terms)
+            figures |= {f"full/{name}": value for name, value in self._judged(model, every).items()}
+        return figures
+
+    def _judged(self, model: nn.Module, bank: Sequence[str]) -> dict[str, float]:
+        terms = EvaluationTerms(glossary=bank, texts=self._glossary, seen=self._seen)
+        found = evaluate_retriever(model, self._rows, terms)  # type: ignore[arg-type]
+        scores = found.results[found.main].scores
+        named = {name.replace("recall_at_", "recall@"): value for name, value in scores.items()}
+        figures = {name: float(value) for name, value in named.items() if isinstance(value, (int, float))}
+        return {JUDGED_BY: 0.0, **figures}
+
+
+def glossary_of(config: TrainConfig) -> TrainingGlossary:
+    """The glossary of the settings; an empty one where none is named."""
+    data = config.data
+    return TrainingGlossary(()) if data.glossary is None else read_training_glossary(data.glossary, data.aliases)
+
+
+def rows_of(config: TrainConfig, glossary: TrainingGlossary, accelerator: Accelerator) -> RunRows:
+    """The rows of a run, gathered by the first rank and opened by all."""
+    path = config.run.save_path.with_name(f"{config.run.save_path.stem}.rows") / "train.jsonl"
+    if accelerator.is_main_process:
+        gather_rows(config.data, glossary.group_of, path)
+    accelerator.wait_for_everyone()
+    return reopen_rows(path)
+
+
+def loader_of(
+    config: TrainConfig, rows: RunRows, model: DualEncoder, glossary: TrainingGlossary, rank: int = 0, world: int = 1
+) -> Loader:
+    """The batches of one rank."""
+    data, run = config.data, config.run
+    made = BatchConfig(
+        mel_bins=model.mel_bins,
+        spans_per_row=data.spans_per_row,
+        text_field=data.text_field,
+        with_texts=config.losses.audio_text > 0,
+        augmentation=AugmentationConfig() if data.augment else None,
+    )
+    return Loader(
+        rows.examples,
+        rows.lengths,
+        BatchMaker(made, model.text.tokenise, glossary, Pronunciations()),
+        SamplingConfig(run.batch_size * world, data.no_term_share, run.seed),
+        rank=rank,
+        world=world,
+        workers=data.workers,
+        max_bad_share=data.max_bad_share,
+    )
+
+
+def objective_of(config: TrainConfig, model: DualEncoder) -> Objective:
+    """The weighted sum of all losses over the rows of all ranks; hard negatives count where they are mined."""
+    losses = config.losses if config.hard_negatives is not None else replace(config.losses, hard_negative=0.0)
+
+    def objective(outputs: RetrieverOutputs, labels: RetrieverLabels) -> Losses:
+        return total_loss(outputs, labels, losses, model.log_scale, across_ranks=True)
+
+    return objective
+
+
+def held_out_rows(config: TrainConfig, rows: RunRows) -> list[Example]:
+    """The test rows; none where none are named. Raises SettingError where they leak into training."""
+    if config.data.test is None:
+        _LOG.warning("there are no test rows: no best checkpoint and no early stop; name some with --test-samples")
+        return []
+    found = [e for e in read_examples([config.data.test]) if config.data.no_term or not e.is_no_term]
+    check_leaks(rows.examples, found, allow_leak=config.data.allow_leak)
+    return found
+
+
+def negatives_of(config: TrainConfig, rows: RunRows, glossary: TrainingGlossary) -> HardNegatives | None:
+    """Hard negatives from the terms said in the rows, or from the whole glossary too; None where they are off."""
+    mining = config.hard_negatives
+    if mining is None:
+        return None
+    bank = [*rows.terms, *((e.term for e in glossary.terms) if mining.source == "glossary" else ())]
+
+    def text_of(term: str) -> str:
+        return glossary.text_of(term, config.data.text_field)
+
+    return HardNegatives(rows.terms, TermBank.of(bank, glossary), glossary, text_of, mining.candidates)
+
+
+def run_training(config: TrainConfig, progress: Progress | None = None) -> Outcome:
+    """Train by the settings; goes on where a killed run of the same settings stopped.
+
+    Args:
+        config: the settings.
+        progress: told (steps done, steps in all).
+
+    Raises:
+        SettingError: settings that cannot work with these rows.
+        TermCueError: rows, models or checkpoints that cannot be used, memory or disk that ran out.
+    """
+    accelerator = accelerator_for(config.run)
+    glossary = glossary_of(config)
+    rows = rows_of(config, glossary, accelerator)
+    held_out = held_out_rows(config, rows)
+    # New modules are drawn here, the same on every rank and in every start.
+    seed_everything(config.run.seed)
+    model = build_retriever(config.model, config.run.precision, temperature=config.losses.temperature)
+    loader = loader_of(config, rows, model, glossary, accelerator.process_index, accelerator.num_processes)
+    negatives = negatives_of(config, rows, glossary)
+    per_batch = 0 if config.hard_negatives is None else config.hard_negatives.per_batch
+    batches = TrainingBatches(loader, negatives, per_batch, config.run.seed)
+    evaluate = EpochEvaluation(held_out, glossary, rows.groups, config.run.full_eval_every) if held_out else None
+    parts = Parts(model, batches, objective_of(config, model), evaluate, negatives)
+    return Trainer(config, parts, accelerator, progress).run()

@@ -1,0 +1,103 @@
+"""The state of an unfinished run, beside its checkpoint: each rank writes its own file, then one names the step.
+
+A kill at any instant leaves the last whole step: the files of a new step stand beside the old ones until LATEST,
+replaced in one move, names it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from streaming.durable import replace_file
+from streaming.errors import SettingError
+from training.loop.checkpoint import CheckpointError, save_state, unwritable
+from training.loop.config import TrainConfig
+from training.loop.settings import flat
+
+LATEST = "LATEST"
+# How long, how often told and where to: what a resumed run may change.
+_OF_RUN = "epochs max_steps log_every logs checkpoint_every_s auto_micro_batch gpu_ids processes resume keep_epochs"
+_MAY_DIFFER = frozenset(f"run.{name}" for name in _OF_RUN.split()) | {"data.workers"}
+
+
+class ResumeFiles:
+    """The folder of one run, seen by one rank.
+
+    Args:
+        folder: made when something is written.
+        rank: of this process.
+        world: number of processes.
+    """
+
+    def __init__(self, folder: Path, rank: int, world: int) -> None:
+        self.folder, self._rank, self._world = folder, rank, world
+
+    def write(self, step: int, state: dict[str, Any]) -> None:
+        """Write this rank's file; call `publish` once all have.
+
+        Raises:
+            CheckpointError: the disk refuses; the state before is untouched.
+        """
+        save_state(self._file(step), state)
+
+    def publish(self, step: int) -> None:
+        """Name the step as the one to go on from, and remove the others. For rank 0."""
+        try:
+            replace_file(self.folder / LATEST, f"{step} {self._world}\n".encode())
+        except OSError as cause:
+            raise unwritable(self.folder / LATEST, cause) from cause
+        for old in self.folder.glob("step*.pt"):
+            if not old.name.startswith(f"step{step}-"):
+                old.unlink(missing_ok=True)
+
+    def read(self, config: TrainConfig) -> dict[str, Any] | None:
+        """This rank's last state; None where a run begins.
+
+        Raises:
+            SettingError: the unfinished run had other settings or another number of processes.
+            CheckpointError: the files are damaged.
+        """
+        latest = self.folder / LATEST
+        if not latest.exists():
+            return None
+        step, world = map(int, latest.read_text("utf-8").split())
+        if world != self._world:
+            raise SettingError(
+                f"{self.folder} is of an unfinished run of {world} processes and this one has {self._world}; start as "
+                f"many, or give --fresh to begin anew."
+            )
+        try:
+            state: dict[str, Any] = torch.load(self._file(step), map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{self._file(step)} is missing or damaged ({error}); give --fresh to begin anew."
+            ) from error
+        _check_same(config, state["config"], self.folder)
+        return state
+
+    def clear(self) -> None:
+        """The run is finished, or begins anew: nothing is left to go on from."""
+        if not self.folder.exists():
+            return
+        # First the name, so that a kill in between leaves nothing that seems whole.
+        for file in (self.folder / LATEST, *self.folder.iterdir()):
+            file.unlink(missing_ok=True)
+        self.folder.rmdir()
+
+    def _file(self, step: int) -> Path:
+        return self.folder / f"step{step}-rank{self._rank}.pt"
+
+
+def _check_same(config: TrainConfig, before: dict[str, Any], folder: Path) -> None:
+    now = flat(config)
+    changed = [
+        f"{name} {before.get(name)!r} -> {now.get(name)!r}"
+        for name in sorted(now.keys() | before.keys())
+        if name not in _MAY_DIFFER and now.get(name) != before.get(name)
+    ]
+    if changed:
+        raise SettingError(
+            f"{folder} is of an unfinished run with other settings ({'; '.join(changed)}); give the same settings to "
+            "go on, or --fresh to begin anew."
+        )

@@ -1,0 +1,317 @@
+"""The training loop, on one processor or many: batches in, checkpoints and logs out, the same weights after any break.
+
+Accelerate gives the device, the process group (accelerate launch, torchrun), mixed precision and its scaler.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from training.loop import settings
+from training.loop.checkpoint_files import (
+    Checkpoint,
+    best_path,
+    epoch_path,
+    load_weights,
+    refuse_other_kind,
+    resume_folder,
+    trained_weights,
+    write_checkpoint,
+)
+from training.loop.config import TrainConfig
+from training.loop.early_stopping import EarlyStopping
+from training.loop.logs import RunLog, StepMeans, told
+from training.loop.memory import OutOfMemory, advice, fitting_here, is_out_of_memory, resting_bytes
+from training.loop.optimiser import accelerator_for, adamw
+from training.loop.ports import JUDGED_BY, Batch, Ended, Learner, Outcome, Parts, Progress, TrainingError
+from training.loop.random_state import random_state, restore_random_state, seed_everything, undisturbed
+from training.loop.ranks import any_rank, average_gradients, clip_gradients, of_first_rank, same_start
+from training.loop.resume import ResumeFiles
+from training.loop.schedule import WarmupPlateau
+from training.loop.sharding import local_state, restore_local_state, shard_text_tower
+from training.loop.stopping import Stopped, StopWish
+from training.losses.grad_cache import cached_step
+from training.losses.total import Losses
+from training.models.interfaces import RetrieverInputs, RetrieverLabels
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a run stands: epochs done, steps done in this epoch and in all."""
+
+    epoch: int = 0
+    step_of_epoch: int = 0
+    step: int = 0
+
+
+class Trainer:
+    """One run.
+
+    Args:
+        config: all settings; `run.save_path` is where checkpoints go.
+        parts: what is trained, on what, for what.
+        accelerator: None makes one.
+        progress: told (steps done, steps in all).
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        parts: Parts,
+        accelerator: Accelerator | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._config, self._run, self._parts = config, config.run, parts
+        self._accelerator = accelerator or accelerator_for(config.run)
+        self._device = self._accelerator.device
+        self._progress = progress or (lambda done, total: None)
+        self._model = self._prepared(parts.model)
+        self._learning = [p for p in self._model.parameters() if p.requires_grad]
+        # Asked for only now: sharding has put other parameters in the place of those before.
+        groups = cast(Learner, self._model).parameter_groups()
+        self._optimiser = self._accelerator.prepare_optimizer(adamw(groups, config.optimiser))
+        self._schedule = WarmupPlateau(
+            config.optimiser.warmup_steps, config.optimiser.plateau_factor, config.optimiser.plateau_patience
+        )
+        self._stopping = EarlyStopping(self._run.early_stop_patience)
+        self._micro_batch = self._run.micro_batch or self._run.batch_size
+        self._at = Position()
+        self._figures: dict[str, float] = {}
+        self._files = ResumeFiles(
+            resume_folder(self._run), self._accelerator.process_index, self._accelerator.num_processes
+        )
+        self._wish = StopWish()
+        self._means = StepMeans()
+        self._log: RunLog | None = None
+        self._saved_at = time.monotonic()
+
+    def _prepared(self, model: nn.Module) -> nn.Module:
+        model.to(self._device)
+        same_start([*model.parameters(), *model.buffers()])
+        if self._run.fsdp:
+            shard_text_tower(model, self._device)
+        # Without the wrapper of DistributedDataParallel: see `training.loop.ranks`.
+        prepared: nn.Module = self._accelerator.prepare_model(model, evaluation_mode=True)
+        return prepared
+
+    def run(self) -> Outcome:
+        """Train to the end.
+
+        Raises:
+            Stopped: a signal asked for it; the state is saved.
+            OutOfMemory: a step does not fit; the message says what would.
+            CheckpointError: the disk refused; what was saved before is whole.
+            TrainingError: the loss is no longer a number.
+        """
+        self._begin()
+        ended: Ended | None = self._end()
+        with self._wish.listening(), self._new_log() as self._log:
+            while ended is None:
+                self._epoch()
+                self._judge()
+                ended = self._end()
+                if ended is None:
+                    self._save_state()
+        self._write(self._run.save_path)
+        if self._accelerator.is_main_process:
+            self._files.clear()
+        best = None if self._stopping.epoch < 0 else best_path(self._run, self._config.data.single_slice)
+        return Outcome(self._run.save_path, best, self._at.step, self._at.epoch, self._figures, ended)
+
+    def _begin(self) -> None:
+        """Start anew, or go on from where a run of the same settings stopped."""
+        refuse_other_kind(self._config)
+        seed_everything(self._run.seed + self._accelerator.process_index)
+        if not self._run.resume:
+            if self._accelerator.is_main_process:
+                self._files.clear()
+            self._accelerator.wait_for_everyone()
+        state = self._files.read(self._config)
+        if state is not None:
+            self._restore(state)
+            _LOG.info("going on after step %d from %s", self._at.step, self._files.folder)
+
+    def _end(self) -> Ended | None:
+        if self._stopping.is_over:
+            return "early"
+        if self._at.step == self._run.max_steps:
+            return "steps"
+        return "epochs" if self._at.epoch >= self._run.epochs else None
+
+    def _epoch(self) -> None:
+        """The rest of this epoch."""
+        self._model.train()
+        batches = iter(self._parts.batches(self._at.epoch, self._at.step_of_epoch))
+        while self._at.step != self._run.max_steps:
+            self._renew_negatives()
+            batch = self._next(batches)
+            is_due = time.monotonic() - self._saved_at >= self._run.checkpoint_every_s
+            at_end, stop, is_due = any_rank((batch is None, self._wish.is_raised, is_due), self._device)
+            if stop or (is_due and not at_end):
+                self._save_state()
+            if stop:
+                _LOG.warning("asked to stop: step %d is saved in %s", self._at.step, self._files.folder)
+                raise Stopped(f"stopped after step {self._at.step}; the same command goes on from there")
+            if at_end or batch is None:
+                break
+            self._step(*batch)
+        self._at.epoch += 1
+        self._at.step_of_epoch = 0
+
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
+        with undisturbed():
+            batch = next(batches, None)
+        return None if batch is None else (batch[0].to(self._device), batch[1].to(self._device))
+
+    def _renew_negatives(self) -> None:
+        mining = self._config.hard_negatives
+        # A resumed run begins with the negatives of its state, so only whole intervals count.
+        if self._parts.negatives is None or mining is None or self._at.step % mining.refresh_steps:
+            return
+        with undisturbed(), torch.no_grad():
+            self._model.eval()
+            self._parts.negatives.renew(self._model)
+            self._model.train()
+
+    def _step(self, inputs: RetrieverInputs, labels: RetrieverLabels) -> None:
+        """One step of the optimiser."""
+        self._schedule.set_rates(self._optimiser.optimizer, self._at.step)
+        losses = self._gradients(inputs, labels)
+        average_gradients(self._learning)
+        self._accelerator.unscale_gradients(self._optimiser)
+        norm = clip_gradients(self._learning, self._config.optimiser.clip)
+        # The scaler of fp16 passes over a step whose gradients overflow; elsewhere they are a fault.
+        if self._accelerator.scaler is None and not norm < float("inf"):
+            raise TrainingError(
+                f"the gradient of step {self._at.step + 1} is {norm}: {told(_values(losses))}. The state before it is "
+                f"in {self._files.folder}; lower the learning rate, or use --bf16 or fp32 instead of --fp16."
+            )
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        self._at.step += 1
+        self._at.step_of_epoch += 1
+        self._means.add(losses.components, losses.total, len(inputs.frames) * self._accelerator.num_processes)
+        if self._at.step % self._run.log_every == 0 or self._at.step == self._run.max_steps:
+            self._tell(norm)
+        self._progress(self._at.step, self._steps_in_all())
+
+    def _gradients(self, inputs: RetrieverInputs, labels: RetrieverLabels) -> Losses:
+        """Losses and gradients of a batch; where memory runs out, again with a smaller micro-batch."""
+        while True:
+            before, resting = random_state(), resting_bytes(self._device)
+            try:
+                return cached_step(
+                    self._model,
+                    inputs,
+                    labels,
+                    self._parts.objective,
+                    self._micro_batch,
+                    self._accelerator.backward,
+                )
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                size = min(self._micro_batch, len(inputs.frames))
+                smaller = fitting_here(size, resting, self._device)
+                sentence = advice(size, smaller, self._device)
+                # With several ranks the others wait in the middle of the step: only a new start helps.
+                if size == 1 or not self._run.auto_micro_batch or self._accelerator.num_processes > 1:
+                    raise OutOfMemory(sentence) from error
+            # Outside the handler: the error's traceback holds the tensors of the pass.
+            _LOG.warning("%s Trying %d.", sentence, smaller)
+            self._optimiser.zero_grad()
+            self._micro_batch = smaller
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+            restore_random_state(before)
+
+    def _judge(self) -> None:
+        """Evaluate after an epoch and write its checkpoints."""
+        single = self._config.data.single_slice
+        if self._parts.evaluate is not None:
+            with undisturbed(), torch.no_grad():
+                self._model.eval()
+                figures = dict(self._parts.evaluate(self._model, self._at.epoch))
+            self._figures = of_first_rank(figures, self._device)
+            value = self._figures[JUDGED_BY]
+            self._schedule.evaluated(value)
+            _LOG.info("epoch %d, step %d: %s", self._at.epoch, self._at.step, told(self._figures))
+            if self._log is not None and self._accelerator.is_main_process:
+                self._log.row("evaluation", self._at.step, epoch=self._at.epoch, **self._figures)
+            if self._stopping.is_better(value, self._at.epoch):
+                self._write(best_path(self._run, single))
+        if self._run.keep_epochs:
+            self._write(epoch_path(self._run, single, self._at.epoch))
+
+    def _write(self, path: Path) -> None:
+        weights = trained_weights(self._model, self._config.model)
+        if self._accelerator.is_main_process:
+            checkpoint = Checkpoint(self._config, weights, self._at.step, self._at.epoch, self._figures)
+            write_checkpoint(path, checkpoint)
+        self._accelerator.wait_for_everyone()
+
+    def _save_state(self) -> None:
+        """Write all that a killed run needs to go on exactly."""
+        scaler, negatives = self._accelerator.scaler, self._parts.negatives
+        state: dict[str, Any] = {
+            "config": settings.flat(self._config),
+            "position": [self._at.epoch, self._at.step_of_epoch, self._at.step],
+            "random": random_state(),
+            "weights": trained_weights(self._model, self._config.model),
+            "optimiser": local_state(self._optimiser.optimizer),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "schedule": self._schedule.state(),
+            "stopping": self._stopping.state(),
+            "negatives": None if negatives is None else negatives.state_dict(),
+            "micro_batch": self._micro_batch,
+            "figures": self._figures,
+        }
+        self._files.write(self._at.step, state)
+        self._accelerator.wait_for_everyone()
+        if self._accelerator.is_main_process:
+            self._files.publish(self._at.step)
+        self._saved_at = time.monotonic()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        load_weights(self._model, state["weights"], self._files.folder)
+        restore_local_state(self._optimiser.optimizer, state["optimiser"])
+        if self._accelerator.scaler is not None:
+            self._accelerator.scaler.load_state_dict(state["scaler"])
+        if self._parts.negatives is not None:
+            self._parts.negatives.load_state_dict(state["negatives"])
+        self._schedule.restore(state["schedule"])
+        self._stopping.restore(state["stopping"])
+        self._at = Position(*state["position"])
+        self._micro_batch = state["micro_batch"]
+        self._figures = state["figures"]
+        restore_random_state(state["random"])
+
+    def _new_log(self) -> "RunLog | nullcontext[None]":
+        if not self._accelerator.is_main_process:
+            return nullcontext()
+        return RunLog(self._run.logs, self._run.save_path.stem, self._at.step)
+
+    def _tell(self, norm: float) -> None:
+        rates = {f"rate_{group['name']}": group["lr"] for group in self._optimiser.param_groups}
+        figures = self._means.take() | rates | {"gradient_norm": norm}
+        if self._log is not None:
+            self._log.row("step", self._at.step, epoch=self._at.epoch + 1, **figures)
+            _LOG.info("step %d: %s", self._at.step, told(figures))
+
+    def _steps_in_all(self) -> int:
+        steps = self._run.epochs * len(self._parts.batches)
+        return steps if self._run.max_steps is None else min(steps, self._run.max_steps)
+
+
+def _values(losses: Losses) -> dict[str, float]:
+    return {name: float(value) for name, value in {**losses.components, "loss": losses.total}.items()}
