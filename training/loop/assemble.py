@@ -31,6 +31,11 @@ from training.models.retriever import DualEncoder, build_retriever
 from training.speech.augmentation import AugmentationConfig
 
 _LOG = logging.getLogger(__name__)
+_SHOWN = (
+    *(f"{part}recall@{k}" for part in ("", "seen_", "unseen_") for k in (1, 5, 10, 20)),
+    *("mrr", "auroc_term_no_term", "rejection_rate", "recall@threshold", "threshold"),
+)
+"""What is logged of an evaluation; `termcue evaluate` gives all of it."""
 
 
 class TrainingBatches:
@@ -80,8 +85,8 @@ class EpochEvaluation:
         found = evaluate_retriever(model, self._rows, terms)  # type: ignore[arg-type]
         scores = found.results[found.main].scores
         named = {name.replace("recall_at_", "recall@"): value for name, value in scores.items()}
-        figures = {name: float(value) for name, value in named.items() if isinstance(value, (int, float))}
-        return {JUDGED_BY: 0.0, **figures}
+        figures = {name: named[name] for name in _SHOWN if isinstance(named.get(name), (int, float))}
+        return {JUDGED_BY: 0.0, **{name: float(value) for name, value in figures.items() if value is not None}}
 
 
 def glossary_of(config: TrainConfig) -> TrainingGlossary:

@@ -1,6 +1,7 @@
 """The batches of an epoch, from any step on, for one rank; rows that cannot be read are skipped, listed and counted."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -60,7 +61,7 @@ class Loader:
         sampling: its `batch_size` counts the rows of all ranks.
         rank: of this process, of `world`.
         world: number of processes.
-        workers: processes that read audio; 0 reads in this one.
+        workers: processes that read audio, at most one a core; 0 reads in this one.
         max_bad_share: TooManyBadRowsError above this share.
     """
 
@@ -77,7 +78,8 @@ class Loader:
         max_bad_share: float = 0.05,
     ) -> None:
         self._rows, self._lengths, self.maker, self._sampling = rows, lengths, maker, sampling
-        self._rank, self._world, self._workers, self._max_bad_share = rank, world, workers, max_bad_share
+        self._rank, self._world, self._max_bad_share = rank, world, max_bad_share
+        self._workers = min(workers, os.cpu_count() or 1)
         self._seen = 0
         self.bad: list[AudioError] = []
         self.steps_per_epoch = len(epoch_batches(lengths, sampling, 0))

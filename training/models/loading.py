@@ -1,6 +1,7 @@
 """Pretrained models by hub id or folder, online or from the cache, and what to do when one does not load."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     Qwen2AudioForConditionalGeneration,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from streaming.errors import ModelError
 from training.models.precision import DTYPES, Precision
@@ -33,7 +35,9 @@ M = TypeVar("M", bound=nn.Module)
 
 @contextmanager
 def load_failures_named(name: str, offline: bool) -> Iterator[None]:
-    """Turn whatever the libraries raise inside the block into one ModelError with its cure."""
+    """Turn whatever the libraries raise inside the block into one ModelError with its cure; bars on terminals only."""
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     try:
         yield
     except (
