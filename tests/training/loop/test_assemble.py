@@ -1,0 +1,130 @@
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from training.corpus.examples import Example, TermSpan
+from training.corpus.glossary import TrainingGlossary, TrainingTerm
+from training.corpus.rows import write_examples
+from training.corpus.splits import LeakError
+from training.loop.assemble import TrainingBatches, loader_of, negatives_of, objective_of, run_training
+from training.loop.checkpoint_files import read_checkpoint
+from training.loop.config import HardNegativeConfig, TrainConfig
+from training.loop.presets import preset
+from training.loop.run_rows import gather_rows
+from training.models.retriever import build_retriever
+
+TERMS = ("kalman filter", "lattice", "ion", "spline", "entropy", "tensor")
+
+
+def write_rows(folder: Path, speaker: str, seed: int) -> Path:
+    """Noise for each term and for two rows without one."""
+    folder.mkdir(parents=True)
+    rng, rows = np.random.default_rng(seed), []
+    for i, term in enumerate((*TERMS, "", "")):
+        path = folder / f"{i}.wav"
+        soundfile.write(path, rng.standard_normal(24_000) * 0.1, 16_000)
+        spans = (TermSpan(term, 3_200, 14_400),) if term else ()
+        rows.append(Example(f"{speaker}{i}", path, 0, 24_000, term or "nothing", spans, (), f"{speaker}{i}", speaker))
+    write_examples(folder / "rows.jsonl", rows)
+    return folder / "rows.jsonl"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    """The tiny preset on eight rows, judged on those of another speaker."""
+    tiny = preset("tiny")
+    return replace(
+        tiny,
+        data=replace(
+            tiny.data,
+            train=(write_rows(tmp_path / "train", "ann", 0),),
+            test=write_rows(tmp_path / "test", "bob", 1),
+            no_term_share=0.25,
+        ),
+        run=replace(tiny.run, epochs=2, batch_size=4, save_path=tmp_path / "out" / "a_full.pt", logs=tmp_path / "logs"),
+    )
+
+
+def test_settings_become_a_checkpoint(config: TrainConfig) -> None:
+    """Every epoch is judged, the best one is kept, and the checkpoint holds the settings and figures."""
+    outcome = run_training(config)
+    assert (outcome.epochs, outcome.steps, outcome.ended) == (2, 4, "epochs")
+    assert outcome.best is not None
+    kept = read_checkpoint(outcome.checkpoint)
+    assert kept.config == config
+    assert {"recall@1", "recall@10", "seen_recall@10", "rejection_rate"} <= kept.figures.keys()
+    steps = [json.loads(line) for line in (config.run.logs / "a_full.jsonl").read_text("utf-8").splitlines()]
+    assert {"audio_text", "audio_term", "no_term", "wrong_span", "alignment"} <= steps[0].keys()
+
+
+def test_reading_processes_change_nothing(config: TrainConfig, tmp_path: Path) -> None:
+    """With audio read by another process the weights are the same to the bit."""
+    first = read_checkpoint(run_training(config).checkpoint).weights
+    other = replace(
+        config,
+        data=replace(config.data, workers=1),
+        run=replace(config.run, save_path=tmp_path / "other" / "b_full.pt"),
+    )
+    second = read_checkpoint(run_training(other).checkpoint).weights
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_test_rows_from_training_are_refused(config: TrainConfig) -> None:
+    """A speaker in both is an error that names the speaker; asked for, it is let through."""
+    assert config.data.test is not None
+    rows = config.data.test.read_text("utf-8").replace('"speaker": "bob"', '"speaker": "ann"')
+    config.data.test.write_text(rows, "utf-8")
+    with pytest.raises(LeakError, match="ann"):
+        run_training(config)
+    allowed = replace(config, data=replace(config.data, allow_leak=True), run=replace(config.run, max_steps=1))
+    assert run_training(allowed).steps == 1
+
+
+def test_without_test_rows_it_says_so(config: TrainConfig, caplog: pytest.LogCaptureFixture) -> None:
+    """No test rows: a warning, no best checkpoint, all epochs."""
+    with caplog.at_level(logging.WARNING, "training"):
+        outcome = run_training(replace(config, data=replace(config.data, test=None)))
+    assert outcome.best is None
+    assert outcome.epochs == 2
+    assert "--test-samples" in caplog.text
+
+
+def test_mined_terms_become_columns(config: TrainConfig, tmp_path: Path) -> None:
+    """After mining, batches hold glossary terms that no row says, but no alias of one that is said."""
+    glossary = TrainingGlossary([*map(TrainingTerm, (*TERMS, "bishop", "walnut")), TrainingTerm("ions of salt")])
+    glossary = TrainingGlossary(glossary.terms, {"ionic": "ion"})
+    mining = replace(config, hard_negatives=HardNegativeConfig("glossary", candidates=4, per_batch=3, refresh_steps=1))
+    rows = gather_rows(mining.data, glossary.group_of, tmp_path / "rows.jsonl")
+    torch.manual_seed(0)
+    model = build_retriever(mining.model)
+    negatives = negatives_of(mining, rows, glossary)
+    assert negatives is not None
+    batches = TrainingBatches(loader_of(mining, rows, model, glossary), negatives, 3, 1)
+    (plain, before), *_ = list(batches(0, 0))
+    negatives.renew(model)
+    (mined, after), *_ = list(batches(0, 0))
+    assert torch.equal(plain.mel, mined.mel)
+    assert len(before.term_keys) < len(after.term_keys) <= len(before.term_keys) + 3
+    assert len(mined.terms["letters"]) == len(after.term_keys)
+
+
+def test_hard_negatives_count_only_where_mined(config: TrainConfig, tmp_path: Path) -> None:
+    """Off, their loss is 0; on, it is not."""
+    glossary = TrainingGlossary(())
+    rows = gather_rows(config.data, glossary.group_of, tmp_path / "rows.jsonl")
+    torch.manual_seed(0)
+    model = build_retriever(config.model)
+    inputs, labels = next(TrainingBatches(loader_of(config, rows, model, glossary), None, 0, 1)(0, 0))
+    with torch.no_grad():
+        outputs = model(inputs)
+        without = objective_of(config, model)(outputs, labels)
+        with_mining = objective_of(replace(config, hard_negatives=HardNegativeConfig()), model)(outputs, labels)
+    assert float(without.components["hard_negative"]) == 0.0
+    assert float(with_mining.components["hard_negative"]) > 0.0
