@@ -21,6 +21,7 @@ from app.commands.evaluate import evaluate
 from app.commands.export import export
 from app.commands.glossaries import glossaries
 from app.commands.listen import listen
+from app.commands.merge import merge
 from app.commands.mine_negatives import mine_negatives
 from app.commands.pipeline import pipeline
 from app.commands.reindex import reindex
@@ -46,6 +47,13 @@ CURES = {
 # Files are written by code that names them; what is left without a name is standard output.
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EBADF, errno.EIO})
 OUR_LOGGERS = ("app", "index_builder", "streaming", "training")
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Live": (listen, reindex, glossaries, serve, stream, doctor),
+    "Training": (
+        *(align, synthesize, merge, validate_audio, mine_negatives),
+        *(train, pipeline, evaluate, calibrate, export),
+    ),
+}
 EXAMPLES = """\b
 Examples:
   termcue listen sample
@@ -76,7 +84,23 @@ def set_up_logging(level: str) -> None:
         logging.getLogger(name).setLevel(level.upper())
 
 
-@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class SectionedGroup(click.Group):
+    """Lists its commands by section, in the order in which they are used."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a list for each section, all with one column of names."""
+        width = max(map(len, self.commands))
+        for title, commands in SECTIONS.items():
+            rows = [(str(c.name).ljust(width), c.get_short_help_str(formatter.width - 6 - width)) for c in commands]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+@click.group(
+    cls=SectionedGroup,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--config",
     type=NamedPath(),
@@ -107,10 +131,9 @@ def cli(context: click.Context, config: Path | None, log_level: str) -> None:
         context.default_map = read_defaults(group, config, os.environ)
 
 
-LIVE = (listen, reindex, glossaries, serve, stream, doctor)
-TRAINING = (align, synthesize, validate_audio, mine_negatives, train, pipeline, evaluate, calibrate, export)
-for command in (*LIVE, *TRAINING):
-    cli.add_command(command)
+for section in SECTIONS.values():
+    for command in section:
+        cli.add_command(command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

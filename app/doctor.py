@@ -26,6 +26,11 @@ Status: TypeAlias = Literal["ok", "absent", "failed"]
 OUR_PACKAGES = ("app", "streaming", "training", "index_builder", "demo")
 DISTRIBUTION = "termcue"
 DEPENDENCIES = ("numpy", "soxr", "soundfile", "webrtcvad-wheels", "websockets", "click", "rich")
+# The extra `train`.
+TRAINING = (
+    *("torch", "transformers", "accelerate", "peft", "tensorboard", "safetensors", "tokenizers", "ijson", "praatio"),
+    *("onnx", "scikit-learn", "matplotlib"),
+)
 # Module -> the distributions that may own it; only one of them at a time.
 SHARED_MODULES = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
@@ -53,11 +58,12 @@ def examine(model: Path | None, data_dir: Path) -> Iterator[Check]:
     """
     owners = {module: sorted(set(found)) for module, found in packages_distributions().items()}
     yield from versions()
+    yield training_extra()
     yield from module_owners(owners)
     yield from package_names(owners)
     yield from providers()
-    yield _guarded("faiss search", _faiss_search)
-    yield _guarded("voice detection", _voice_detection)
+    yield guarded("faiss search", _faiss_search)
+    yield guarded("voice detection", _voice_detection)
     yield _microphone()
     yield from _model_and_indexes(model, data_dir)
 
@@ -73,6 +79,15 @@ def versions() -> Iterator[Check]:
                 yield Check(name, "absent", "runs from a folder, not installed; to install it: pip install .")
             else:
                 yield Check(name, "failed", f"not installed; install it: pip install {name}")
+
+
+def training_extra() -> Check:
+    """Whether the extra `train` is complete, without loading any of it."""
+    missing = [name for name in TRAINING if not _is_installed(name)]
+    if missing:
+        cure = "to train: pip install 'termcue[train]'"
+        return Check("training", "absent", f"{', '.join(missing)} not installed; {cure}")
+    return Check("training", "ok", f"all {len(TRAINING)} distributions are there; try them: termcue doctor --training")
 
 
 def module_owners(owners: Mapping[str, Sequence[str]]) -> Iterator[Check]:
@@ -129,7 +144,7 @@ def providers() -> Iterator[Check]:
         if name in REMOTE_PROVIDERS:
             yield Check(name, "absent", "a remote service; never used")
         else:
-            yield _guarded(name, partial(_multiply_on, name))
+            yield guarded(name, partial(_multiply_on, name))
 
 
 def _multiply_on(provider: str) -> str:
@@ -182,7 +197,8 @@ def _microphone() -> Check:
     return Check("microphone", "ok", "; ".join(f"{d.index} {d.name} ({d.sample_rate} Hz)" for d in devices))
 
 
-def _guarded(name: str, operation: Callable[[], str]) -> Check:
+def guarded(name: str, operation: Callable[[], str]) -> Check:
+    """What an operation says of itself, or what it throws as a failure."""
     # The doctor must come to its end whatever a broken library throws: what it throws is the finding.
     try:
         return Check(name, "ok", operation())
@@ -203,9 +219,9 @@ def _model_and_indexes(model: Path | None, data_dir: Path) -> Iterator[Check]:
     yield Check("model", "ok", f"{folder.encoder_id} in {path}, all hashes right")
     for name in sorted(folder.contents):
         if name.endswith(".onnx"):
-            yield _guarded(f"model {name}", partial(_provider_of, folder, name))
+            yield guarded(f"model {name}", partial(_provider_of, folder, name))
     for glossary_id in published(data_dir):
-        yield _guarded(f"glossary {glossary_id}", partial(_index_state, data_dir, glossary_id, folder.encoder_id))
+        yield guarded(f"glossary {glossary_id}", partial(_index_state, data_dir, glossary_id, folder.encoder_id))
 
 
 def _provider_of(folder: "ModelFolder", name: str) -> str:

@@ -14,9 +14,11 @@ from app.options import Command, FiniteRange, NamedPath, json_option
 
 if TYPE_CHECKING:
     from training.corpus.audio_checks import BadAudio
+    from training.loop.checkpoint_files import Checkpoint
     from training.loop.config import TrainConfig
+    from training.loop.merging import Merge
 
-STAGES = ("check", "train", "evaluate", "export")
+STAGES = ("merge", "check", "train", "evaluate", "export")
 CHECKED_ROWS = 2_000
 _SHOWN = 5
 EPILOG = """\b
@@ -85,7 +87,6 @@ def _positions(command: Command) -> Command:
 def pipeline(
     context: click.Context,
     /,
-    preset: str,
     skip: tuple[str, ...],
     export_dir: Path | None,
     speech: tuple[Path, ...],
@@ -94,21 +95,29 @@ def pipeline(
 ) -> None:
     """Check the rows, train, evaluate, and export a model folder: all that `termcue train` does and what goes round it.
 
-    Everything is told in logs/qwen2_audio_term_level_pipeline_*.log too. The same command goes on with a training that
-    was stopped; stages that are done can be left out with --skip.
+    Where data/xl_term_level_chunks_merged.json is missing, the shards in data/samples/xl are merged into it first,
+    without those of the test rows. Everything is told in logs/qwen2_audio_term_level_pipeline_*.log too.
+
+    The same command goes on with a training that was stopped, and goes past one that is finished: it is evaluated and
+    exported, and only --fresh trains anew. Stages can be left out with --skip.
     """
-    config = settings_of(preset, merged(context, options))
+    config = settings_of(context, merged(context, options))
+    from training.loop.finished import finished_training
+    from training.loop.merging import to_merge, with_shards
     from training.loop.overrides import check_files
     from training.loop.pipeline import Stage, run_stages
 
-    check_files(config)
-    makers: dict[str, Callable[[], str]] = {
+    merge = None if "merge" in skip else to_merge(config)
+    check_files(config if merge is None else with_shards(config, merge))
+    finished = None if "train" in skip else finished_training(config)
+    makers: dict[str, Callable[[], str]] = {} if merge is None else {"merge": lambda: _merge(config, merge)}
+    makers |= {
         "check": lambda: _check(config),
-        "train": lambda: _train(config, as_json),
+        "train": lambda: _train(config, as_json) if finished is None else _trained(config, finished),
         "evaluate": lambda: _evaluate(context, config, as_json),
         "export": lambda: _export(context, config, export_dir, speech, as_json),
     }
-    stages = [Stage(name, makers[name]) for name in STAGES if name not in skip]
+    stages = [Stage(name, make) for name, make in makers.items() if name not in skip]
     log = run_stages(stages, config.run.logs, note)
     note(f"all stages are done; the log is {log}")
 
@@ -128,6 +137,20 @@ def merged(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
             )
         named[name] = value
     return named
+
+
+def _merge(config: "TrainConfig", merge: "Merge") -> str:
+    """The document's training file, of its shards."""
+    from training.corpus.lines import BadRows
+    from training.loop.merging import run_merge
+
+    without = f", without {' and '.join(map(str, merge.left_out))}: test rows" if merge.left_out else ""
+    note(f"merging {counted(len(merge.shards), 'shard')} into {merge.out}{without}")
+    bad = BadRows()
+    counts = run_merge(merge, config.data.max_bad_share, bad)
+    if bad.count:
+        note(f"{counted(bad.count, 'row')} cannot be used, the first: {bad.listed[0]}")
+    return f"{counted(counts.rows, 'row')} in {merge.out}{without}; {counts.duplicates} repeated, {counts.bad} bad"
 
 
 def _check(config: "TrainConfig") -> str:
@@ -163,6 +186,18 @@ def _train(config: "TrainConfig", as_json: bool) -> str:
     return f"{counted(outcome.steps, 'step')}, {outcome.best or outcome.checkpoint}"
 
 
+def _trained(config: "TrainConfig", finished: "Checkpoint") -> str:
+    """What is said in the place of a training that is done."""
+    from training.loop.finished import newer_rows
+
+    path = config.run.save_path
+    note(f"trained already: {path}, {counted(finished.step, 'step')}; --fresh trains anew")
+    newer = newer_rows(config.data, path)
+    if newer:
+        note(f"{', '.join(map(str, newer[:_SHOWN]))} changed since, which only a new training takes up")
+    return f"nothing to do, {path} is finished"
+
+
 def _evaluate(context: click.Context, config: "TrainConfig", as_json: bool) -> str:
     """The best checkpoint on the test rows, as `termcue evaluate` judges it."""
     from app.commands.evaluate import evaluate
@@ -196,9 +231,20 @@ def _export(
 
     result = result_path(config)
     target = target or config.run.save_path.with_name(f"{config.run.save_path.stem}_model")
+    if _is_calibrated_since(target, result):
+        note(f"left as it is: {target} is calibrated, which an export would undo; --export-dir names another")
+        return f"nothing to do, {target} is of this checkpoint and calibrated"
     arguments = [str(result), str(target), *(f"--speech={path}" for path in speech)]
     _call(context, export, arguments + ["--offline"] * config.model.offline + ["--json"] * as_json)
     return str(target)
+
+
+def _is_calibrated_since(folder: Path, checkpoint: Path) -> bool:
+    """Whether a model folder was calibrated after the checkpoint was written."""
+    spec = folder / "spec.json"
+    if not spec.exists() or spec.stat().st_mtime < checkpoint.stat().st_mtime:
+        return False
+    return "calibration_report" in json.loads(spec.read_text("utf-8"))
 
 
 def _call(context: click.Context, command: click.Command, arguments: list[str]) -> None:

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from app.notes import counted, note
 from app.options import Command, FiniteRange, NamedPath, json_option
@@ -31,6 +33,8 @@ Examples:
   termcue train --preset production --test-samples data/samples/xl/term_level_chunks_500000_1000000.json
   termcue train --preset custom-model --model-name models/my-qwen2-audio --gpu-ids 0
   termcue train --preset compact --train rows.jsonl --test-samples test.jsonl --glossary terms.json
+  termcue train --preset production --show-settings > mine.json
+  termcue train --settings mine.json --epochs 20
   termcue train --preset hard-negative --slurm --slurm-gpus 4 --slurm-time 2-00:00:00
 
 A run that is stopped or killed goes on with the same command. See also: termcue doctor --plan PRESET.
@@ -96,6 +100,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--text-tower",), {"type": _choice("qwen2-lm", "encoder", "characters"), "help": "Kind of the text model."}),
     (("--text-model",), {"metavar": "ID|DIR", "help": "Encoder of the hub for --text-tower encoder."}),
     (("--dim",), {"type": _COUNT, "help": "Width of the shared space."}),
+    (("--head-width",), {"type": _COUNT, "metavar": "N", "help": "Width of the features that spans pool. [384]"}),
     (("--offline/--no-offline",), {"help": "Read models from local files only."}),
     (("--unfreeze-layers",), {"callback": layers, "metavar": "N|all", "help": "Train so many last layers of each "
       "tower."}),
@@ -113,7 +118,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--learning-rate",), {"type": FiniteRange(min=0.0, min_open=True), "help": "Of the towers; ten times it for new "
       "modules."}),
     (("--warmup-steps",), {"type": click.IntRange(min=0), "help": "Steps over which the rate rises."}),
-    (("--patience",), {"type": _COUNT, "help": "Epochs without a better recall@10 before the run ends."}),
+    (("--patience",), {"type": _COUNT, "help": "Evaluations (one an epoch) that are no better before the run ends."}),
     (("--augment/--no-augment",), {"help": "Rooms, noise, telephones and levels on training rows."}),
     (("--seed",), {"type": click.IntRange(min=0), "help": "Of everything that is drawn."}),
     (("--full-eval/--no-full-eval",), {"help": "Judge against the whole glossary, seen and unseen terms apart."}),
@@ -151,17 +156,51 @@ def training_options(command: Command) -> Command:
         if values.get("multiple"):
             values.pop("default")
         command = click.option(*names, **values)(command)
-    choose = click.option(
-        "--preset", type=click.Choice(PRESETS), default="standard", show_default=True, help="Where settings start from."
-    )
-    return choose(command)
+    for choose in (
+        click.option(
+            "--settings", type=NamedPath(), metavar="FILE", help="JSON of --show-settings, in the place of --preset."
+        ),
+        click.option(
+            "--preset",
+            type=click.Choice(PRESETS),
+            default="standard",
+            show_default=True,
+            help="Where settings start from.",
+        ),
+    ):
+        command = choose(command)
+    return command
 
 
-def settings_of(preset: str, options: Mapping[str, Any]) -> "TrainConfig":
-    """The settings of a command line. Raises SettingError for options that contradict each other."""
+def settings_of(context: click.Context, options: Mapping[str, Any]) -> "TrainConfig":
+    """The settings of a command line: those of a preset or a file, and the options that change them.
+
+    Raises:
+        UsageError: a preset and a file were both asked for.
+        SettingError: options that contradict each other, or a file that holds no settings.
+    """
     require_training()
+    from training.loop.overrides import configured, overridden
+    from training.loop.settings import read_file
+
+    given = _given(options)
+    file: Path | None = given.pop("settings")
+    preset: str = given.pop("preset")
+    if file is None or _is_typed(context, "preset") > _is_typed(context, "settings"):
+        return configured(preset, given)
+    if _is_typed(context, "preset"):
+        raise click.UsageError("--preset and --settings exclude each other; give one of them.", context)
+    return overridden(read_file(file), given)
+
+
+def _is_typed(context: click.Context, name: str) -> bool:
+    """Whether an option stands on the command line, which wins over files of settings and variables."""
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options under the names of `training.loop.overrides`. Raises SettingError for two precisions."""
     from streaming.errors import SettingError
-    from training.loop.overrides import configured
 
     given = dict(options) | {"train": options["train"] or None}
     if given.pop("disable_no_term"):
@@ -172,7 +211,7 @@ def settings_of(preset: str, options: Mapping[str, Any]) -> "TrainConfig":
     if len(precisions) > 1:
         raise SettingError(f"{' and '.join(sorted(precisions))} were both asked for; give one precision.")
     given["precision"] = next(iter(precisions), None)
-    return configured(preset, given)
+    return given
 
 
 def require_training() -> None:
@@ -207,14 +246,23 @@ def _slurm_options(command: Command) -> Command:
 @_slurm_options
 @click.option("--show-settings", is_flag=True, help="Print the settings as JSON and stop.")
 @json_option
-def train(preset: str, slurm: bool, slurm_dry_run: bool, show_settings: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+@click.pass_context
+def train(
+    context: click.Context,
+    /,
+    slurm: bool,
+    slurm_dry_run: bool,
+    show_settings: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - all settings of a training
+) -> None:
     """Train a retriever on rows of speech with their terms; `termcue export` makes a model folder of it.
 
-    Options given here change those of the preset. Several GPUs, several processes and several machines (accelerate
-    launch, torchrun, Slurm) train one model together.
+    Options given here change those of the preset, or of a file of settings. Several GPUs, several processes and several
+    machines (accelerate launch, torchrun, Slurm) train one model together.
     """
     job = {name.removeprefix(SLURM): options.pop(name) for name in list(options) if name.startswith(SLURM)}
-    config = settings_of(preset, options)
+    config = settings_of(context, options)
     if show_settings:
         from training.loop.settings import written
 

@@ -14,7 +14,11 @@ from app import cli as edge
 from streaming.errors import AudioError, GlossaryError, SettingError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("listen", "reindex", "glossaries", "serve", "stream", "doctor")
+COMMANDS = (
+    *("listen", "reindex", "glossaries", "serve", "stream", "doctor"),
+    *("align", "synthesize", "merge", "validate-audio", "mine-negatives"),
+    *("train", "pipeline", "evaluate", "calibrate", "export"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -160,10 +164,23 @@ def test_commands_are_those_that_work() -> None:
     assert sorted(edge.cli.commands) == sorted(COMMANDS)
 
 
-def test_help_answers_at_once() -> None:
+def test_help_lists_every_command_in_its_section(capsys: pytest.CaptureFixture[str]) -> None:
+    """What listens and what trains stand apart, each in the order of use, with one column of names."""
+    assert sorted(c.name or "" for section in edge.SECTIONS.values() for c in section) == sorted(COMMANDS)
+    assert edge.run(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    live, training = lines.index("Live:"), lines.index("Training:")
+    listed = [line for line in lines[live + 1 :] if line.startswith("  ") and line.split()[0] in COMMANDS]
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert lines.index(listed[5]) < training < lines.index(listed[6])
+    assert len({len(line) - len(line[2:].partition(" ")[2].lstrip()) for line in listed}) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["listen"]])
+def test_help_answers_at_once(arguments: list[str]) -> None:
     """--help takes under half a second and loads none of the heavy libraries."""
     program = (
-        "import sys; from app.cli import run; run(['listen', '--help']);"
+        f"import sys; from app.cli import run; run([*{arguments}, '--help']);"
         "sys.exit(sorted({'numpy', 'onnxruntime', 'faiss', 'rich', 'pydantic'} & set(sys.modules)) or 0)"
     )
     fastest = 9.0

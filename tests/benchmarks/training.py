@@ -153,9 +153,7 @@ def main() -> None:
         print(json.dumps(measure(given.way, given.rows, given.steps, given.threads)))
         return
     options = [f"--rows={given.rows}", f"--steps={given.steps}", f"--threads={given.threads}"]
-    found = [
-        json.loads(subprocess.check_output([sys.executable, __file__, f"--way={way}", *options])) for way in WAYS
-    ]
+    found = [json.loads(subprocess.check_output([sys.executable, __file__, f"--way={way}", *options])) for way in WAYS]
     if given.json:
         print("\n".join(json.dumps(row | {"ratio": row["rows_per_s"] / found[0]["rows_per_s"]}) for row in found))
         return

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from app.cli import run
 from tests.training import espeak
 from training.models.tiny import write_tiny_qwen2_audio
+
+torch.set_num_threads(1)
 
 PRESETS = ("debug", "production", "multi-gpu", "term-only", "hard-negative", "custom-model")
 COMBINATIONS = ("quick-check", "standard", "high-performance", "rejection-focused")

@@ -11,6 +11,7 @@ import torch
 from streaming.errors import TermCueError
 from training.compact import stages
 from training.compact.recipe import CompactRecipe, Materials, StageError, keep_recipe
+from training.loop.stopping import Stopped
 
 _EXAMPLES = """\
 examples, in the order in which a model is made (every stage goes on where it was stopped):
@@ -118,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(given.threads)
     try:
         run(given)
+    except Stopped as stop:
+        parser.exit(130, f"{stop}\n")
     except TermCueError as error:
         parser.exit(1, f"{error}\n")
 

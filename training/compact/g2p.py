@@ -8,8 +8,7 @@ scoring wants. The way of the data: dictionary file -> `read_dictionary` -> `tra
 import math
 import random
 import re
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +19,11 @@ from torch import Tensor, nn
 
 from streaming.errors import TermCueError
 from streaming.symbols import CHARACTERS, PHONEMES
-from training.loop.checkpoint import Run, warm_cosine
+from training.compact.learning import part_file, train_part
+from training.loop.checkpoint_files import load_weights
+from training.loop.config import OptimiserConfig, RunConfig
+from training.loop.ports import Parts
+from training.losses.total import Losses
 from training.models.transformer import TransformerStack
 
 SLOTS_PER_LETTER = 3
@@ -113,24 +116,55 @@ class GraphemeToPhoneme(nn.Module):
         log_probs: Tensor = slots.log_softmax(-1)
         return log_probs  # [n, 3L, 41]
 
-
-def _batches(rows: list[Row], size: int, rng: random.Random) -> Iterable[list[Row]]:
-    order = sorted(rows, key=lambda row: len(row[0]) + rng.random())
-    batches = [order[i : i + size] for i in range(0, len(order), size)]
-    rng.shuffle(batches)
-    return batches
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """All of it is new."""
+        return {"new": list(self.parameters())}
 
 
-def _loss(model: GraphemeToPhoneme, batch: list[Row]) -> Tensor:
-    words = [word for word, _ in batch]
-    targets = torch.tensor([_PHONEME_ID[p] for _, phonemes in batch for p in phonemes])
-    target_lengths = torch.tensor([len(phonemes) for _, phonemes in batch])
-    slot_lengths = torch.tensor([SLOTS_PER_LETTER * len(word) for word in words])
-    with torch.autocast("cpu", torch.bfloat16):
-        log_probs = model(letter_ids(words))
-    return nn.functional.ctc_loss(
-        log_probs.float().transpose(0, 1), targets, slot_lengths, target_lengths, zero_infinity=True
-    )
+@dataclass(frozen=True, slots=True)
+class Pronounced:
+    """Phonemes of n words in a row, int64[sum of lengths]; how many each has, and how many slots: int64[n]."""
+
+    phonemes: Tensor
+    lengths: Tensor
+    slots: Tensor
+
+    def to(self, device: torch.device) -> "Pronounced":
+        """The same on a device."""
+        return Pronounced(self.phonemes.to(device), self.lengths.to(device), self.slots.to(device))
+
+
+class WordBatches:
+    """Batches of words of like length, in an order drawn by (seed, epoch)."""
+
+    def __init__(self, rows: Sequence[Row], config: G2pConfig) -> None:
+        self._rows, self._config = rows, config
+
+    def __len__(self) -> int:
+        """Steps of an epoch."""
+        return math.ceil(len(self._rows) / self._config.batch_words)
+
+    def __call__(self, epoch: int, skip: int) -> Iterator[tuple[Tensor, Pronounced]]:
+        """Letters and pronunciations from step `skip` on."""
+        rng, size = random.Random(f"{self._config.seed} {epoch}"), self._config.batch_words
+        order = sorted(self._rows, key=lambda row: len(row[0]) + rng.random())
+        batches = [order[i : i + size] for i in range(0, len(order), size)]
+        rng.shuffle(batches)
+        for batch in batches[skip:]:
+            words = [word for word, _ in batch]
+            said = Pronounced(
+                torch.tensor([_PHONEME_ID[p] for _, phonemes in batch for p in phonemes]),
+                torch.tensor([len(phonemes) for _, phonemes in batch]),
+                torch.tensor([SLOTS_PER_LETTER * len(word) for word in words]),
+            )
+            yield letter_ids(words), said
+
+
+def pronouncing_loss(log_probs: Tensor, said: Pronounced) -> Losses:
+    """CTC over the slots of each word."""
+    slots_first = log_probs.float().transpose(0, 1)
+    loss = nn.functional.ctc_loss(slots_first, said.phonemes, said.slots, said.lengths, zero_infinity=True)
+    return Losses(loss, {})
 
 
 def greedy(model: GraphemeToPhoneme, words: Sequence[str]) -> list[tuple[str, ...]]:
@@ -151,12 +185,10 @@ def word_accuracy(model: GraphemeToPhoneme, rows: Sequence[Row]) -> float:
     for word, phonemes in rows:
         allowed.setdefault(word, set()).add(phonemes)
     words = sorted(allowed)
-    model.eval()
     right = 0
     for first in range(0, len(words), 1024):
         some = words[first : first + 1024]
         right += sum(p in allowed[w] for w, p in zip(some, greedy(model, some), strict=True))
-    model.train()
     return right / max(1, len(words))
 
 
@@ -169,32 +201,39 @@ def split_words(rows: Sequence[Row], config: G2pConfig) -> tuple[list[Row], list
     return [r for r in rows if r[0] not in held], [r for r in rows if r[0] in held]
 
 
-def train_g2p(dictionary: Path, out: Path, config: G2pConfig) -> GraphemeToPhoneme:
-    """Train, log one JSON line an epoch to ``out/log.jsonl``, write ``out/g2p.pt`` after each; resumes from it."""
-    torch.manual_seed(config.seed)
-    train_rows, held_rows = split_words(read_dictionary(dictionary), config)
-    model = GraphemeToPhoneme(config)
-    optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.01)
-    total = config.epochs * math.ceil(len(train_rows) / config.batch_words)
-    run = Run(out / "g2p.pt", model, optimiser, warm_cosine(optimiser, config.warmup_steps, total))
-    state = run.restore()
-    first_epoch = state["epoch"] + 1 if state else 0
-    for epoch in range(first_epoch, config.epochs):
-        started, losses = time.monotonic(), []
-        for batch in _batches(train_rows, config.batch_words, random.Random(f"{config.seed} {epoch}")):
-            optimiser.zero_grad(set_to_none=True)
-            loss = _loss(model, batch)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            run.schedule.step()
-            losses.append(loss.item())
-        row = {
-            "epoch": epoch,
-            "loss": round(sum(losses) / len(losses), 4),
-            "held_out_word_accuracy": round(word_accuracy(model, held_rows), 4),
-            "train_word_accuracy": round(word_accuracy(model, train_rows[:5000]), 4),
-            "seconds": round(time.monotonic() - started, 1),
+class WordAccuracy:
+    """Judges by the words that are pronounced right."""
+
+    def __init__(self, training: Sequence[Row], held_out: Sequence[Row], config: G2pConfig) -> None:
+        self._training, self._held_out, self._config = training, held_out, config
+
+    def __call__(self, model: nn.Module, epoch: int) -> Mapping[str, float]:
+        """Of held-out words, and of some of the others, in fp32 as the model will serve."""
+        served = GraphemeToPhoneme(self._config)
+        served.load_state_dict(model.state_dict())
+        served.eval()
+        return {
+            "held_out_word_accuracy": word_accuracy(served, self._held_out),
+            "train_word_accuracy": word_accuracy(served, self._training[:5000]),
         }
-        run.save(row, epoch=epoch)
-    return model
+
+
+def train_g2p(dictionary: Path, out: Path, config: G2pConfig) -> GraphemeToPhoneme:
+    """Run (or resume) the training in `out`; the model after the last epoch, which the checkpoint there holds."""
+    torch.manual_seed(config.seed)
+    training, held_out = split_words(read_dictionary(dictionary), config)
+    batches = WordBatches(training, config)
+    optimiser = OptimiserConfig(config.learning_rate, projection_factor=1.0, warmup_steps=config.warmup_steps)
+    run = RunConfig(
+        epochs=config.epochs,
+        batch_size=config.batch_words,
+        precision="bf16",
+        seed=config.seed,
+        save_path=part_file(out, "g2p"),
+        judged_by="held_out_word_accuracy",
+        log_every=len(batches),
+    )
+    learner, trained = GraphemeToPhoneme(config), GraphemeToPhoneme(config)
+    parts = Parts(learner, batches, pronouncing_loss, WordAccuracy(training, held_out, config))
+    load_weights(trained, train_part("g2p", parts, optimiser, run).weights, run.save_path)
+    return trained.eval()

@@ -6,7 +6,6 @@ Every stage goes on where it was stopped: trainings from their last checkpoint, 
 import dataclasses
 import json
 import logging
-import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from streaming.durable import new_folder
 from streaming.model_folder import ModelFolder
@@ -22,6 +22,7 @@ from streaming.term_index import TermIndex
 from training.compact.cache import CachedFrames, read_cache, write_cache, write_features
 from training.compact.export import CONTEXT_SAMPLES, CompactParts, export_compact
 from training.compact.g2p import GraphemeToPhoneme, greedy, read_dictionary, train_g2p
+from training.compact.learning import part_file
 from training.compact.recipe import CompactRecipe, Materials, StageError, real_speech
 from training.compact.targets import Lexicon
 from training.compact.train_alignment import AlignmentModel, BatchSampler, train_alignment
@@ -32,7 +33,8 @@ from training.evaluation.collect import collect, read_stream
 from training.evaluation.fit_streams import CalibrationError, fit_streams
 from training.export.folder import recalibrate
 from training.export.graphs import AudioGraph
-from training.loop.checkpoint import save_state
+from training.loop.checkpoint import CheckpointError
+from training.loop.checkpoint_files import load_weights, read_checkpoint
 from training.models.heads import AlignmentHead
 from training.models.whisper import LowerTower, split_whisper_encoder
 from training.speech.augmentation import AugmentationConfig
@@ -51,11 +53,10 @@ def pronouncing(materials: Materials, recipe: CompactRecipe) -> None:
 
 def load_g2p(materials: Materials, recipe: CompactRecipe) -> GraphemeToPhoneme:
     """The finished grapheme-to-phoneme model. Raises StageError before the stage g2p has ended."""
-    state = _state(materials.work / "g2p" / "g2p.pt", "g2p")
-    if state["epoch"] + 1 < recipe.g2p.epochs:
-        raise StageError(f"the stage g2p stopped after epoch {state['epoch'] + 1} of {recipe.g2p.epochs}: run it again")
     model = GraphemeToPhoneme(recipe.g2p)
-    model.load_state_dict(state["model"])
+    epochs = _load(model, part_file(materials.work / "g2p", "g2p"), "g2p")
+    if epochs < recipe.g2p.epochs:
+        raise StageError(f"the stage g2p stopped after epoch {epochs} of {recipe.g2p.epochs}: run it again")
     return model.eval()
 
 
@@ -106,8 +107,7 @@ def aligning(materials: Materials, recipe: CompactRecipe) -> None:
     torch.manual_seed(recipe.alignment.seed)
     model, config = _alignment_model(materials, recipe), recipe.alignment
     samplers = BatchSampler(blocks, lexicon, config), BatchSampler(held_out, lexicon, config)
-    average = train_alignment(model, *samplers, materials.work / "align", config)
-    save_state(materials.work / "align" / "average.pt", dict(average))
+    train_alignment(model, *samplers, materials.work / "align", config)
 
 
 def _alignment_model(materials: Materials, recipe: CompactRecipe) -> AlignmentModel:
@@ -118,7 +118,7 @@ def _alignment_model(materials: Materials, recipe: CompactRecipe) -> AlignmentMo
 def load_alignment(materials: Materials, recipe: CompactRecipe) -> AlignmentModel:
     """The averaged alignment model. Raises StageError before the stage align has ended."""
     model = _alignment_model(materials, recipe)
-    model.load_state_dict(_state(materials.work / "align" / "average.pt", "align"))
+    _load(model, part_file(materials.work / "align", "alignment"), "align")
     return model.eval()
 
 
@@ -152,10 +152,7 @@ def exporting(materials: Materials, recipe: CompactRecipe, model: Path, facts: M
     """Stage export: everything trained -> the model folder `model`, uncalibrated."""
     lower, _ = split_whisper_encoder(materials.whisper, recipe.upper_layers)
     alignment, spans = load_alignment(materials, recipe), _span_model(recipe)
-    state = _state(materials.work / "spans" / "state.pt", "spans")
-    if state["step"] < recipe.spans.steps:
-        raise StageError(f"the stage spans stopped after step {state['step']} of {recipe.spans.steps}: run it again")
-    spans.load_state_dict(state["model"])
+    _load(spans, part_file(materials.work / "spans", "spans"), "spans")
     parts = CompactParts(AudioGraph(lower, alignment.tower, alignment.head), spans, load_g2p(materials, recipe))
     _, held_out = real_speech(materials, recipe)
     contexts = choose_contexts(held_out, recipe.background)
@@ -198,14 +195,16 @@ def calibrating(materials: Materials, model: Path, streams: Mapping[Path, Sequen
     _LOG.info("%s", json.dumps(fitted.report()["streams"], indent=1))
 
 
-def _state(path: Path, stage: str) -> dict[str, Any]:
+def _load(model: nn.Module, path: Path, stage: str) -> int:
+    """Put the weights that a stage ended with into their model; the epochs that it trained."""
     if not path.exists():
         raise StageError(f"there is no {path}: run the stage {stage} first")
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        checkpoint = read_checkpoint(path)
+        load_weights(model, checkpoint.weights, path)
+    except CheckpointError as error:
         raise StageError(f"{path} is damaged: remove it and run the stage {stage} again") from error
-    return state
+    return checkpoint.epoch
 
 
 def read_facts(path: Path | None) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Train the upper tower and the alignment head on cached frames.
 
-One loop, read from top to bottom: sample a batch of one window length, spoil the frames a little, CTC of both heads,
-step, average the weights, and every few minutes score held-out speech and write a checkpoint that resumes exactly.
+Batches of one window length, their frames spoilt a little; CTC of both heads; the weights are averaged, and every few
+minutes the average is judged on held-out speech.
 """
 
-import json
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.compact.cache import CachedFrames
-from training.compact.targets import Lexicon, Target, target_of
+from training.compact.learning import part_file, train_part
+from training.compact.targets import Lexicon, target_of
 from training.corpus.manifest import ManifestError
-from training.loop.checkpoint import Run, warm_cosine
+from training.loop.config import OptimiserConfig, RunConfig
+from training.loop.ports import Parts
 from training.losses.ctc import ctc_with_edges
+from training.losses.total import Losses
 from training.models.heads import AlignmentHead
 from training.models.whisper import UpperTower
+
+# Before, every transcript has a great loss, right or not.
+_TRUSTED_STEPS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +61,53 @@ class AlignmentModel(nn.Module):
         out: tuple[Tensor, Tensor, Tensor] = self.head(self.tower(hidden))
         return out
 
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """`towers` is the pretrained upper tower, `new` the head."""
+        return {
+            name: [p for p in module.parameters() if p.requires_grad]
+            for name, module in (("towers", self.tower), ("new", self.head))
+        }
+
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Frames float32[n, t, width], targets and the frames lost to cut words."""
+class AlignmentLabels:
+    """What is said in n rows.
 
-    hidden: Tensor
-    targets: Sequence[Target]
+    Attributes:
+        characters: n targets int64.
+        phonemes: n targets int64.
+        left: int64[n], frames lost to a cut word at the start.
+        right: int64[n], the same at the end.
+        worst: rows whose losses together reach this are not learnt from.
+    """
+
+    characters: tuple[Tensor, ...]
+    phonemes: tuple[Tensor, ...]
     left: Tensor
     right: Tensor
+    worst: float = math.inf
+
+    def to(self, device: torch.device) -> "AlignmentLabels":
+        """The same on a device."""
+        return AlignmentLabels(
+            tuple(target.to(device) for target in self.characters),
+            tuple(target.to(device) for target in self.phonemes),
+            self.left.to(device),
+            self.right.to(device),
+            self.worst,
+        )
+
+
+Batch: TypeAlias = tuple[Tensor, AlignmentLabels]
+"""Frames float32[n, t, width], and what is said in them."""
 
 
 class BatchSampler:
-    """Endless batches of one length each, drawn by a generator whose state is part of the checkpoint."""
+    """Batches of one length each, drawn by (seed, epoch, step)."""
 
     def __init__(self, blocks: Sequence[CachedFrames], lexicon: Lexicon, config: AlignmentTrainingConfig) -> None:
         self._blocks, self._config = blocks, config
         self._targets = [[target_of(w, lexicon) for w in block.windows] for block in blocks]
-        self.rng = np.random.default_rng(config.seed)
         weights = [
             np.array([config.collection_weights.get(w.collection, 1.0) for w in block.windows]) for block in blocks
         ]
@@ -91,22 +126,35 @@ class BatchSampler:
             )
         self._shares = shares / shares.sum()
 
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            block = int(self.rng.choice(len(self._blocks), p=self._shares))
-            size = max(1, self._config.batch_frames // self._blocks[block].length)
-            rows = np.sort(self.rng.choice(len(self._rows[block]), size, p=self._rows[block]))
-            yield self.batch(block, rows)
+    def __len__(self) -> int:
+        """Steps of the training, which is one epoch."""
+        return self._config.steps
+
+    def __call__(self, epoch: int, skip: int) -> Iterator[Batch]:
+        """Spoilt batches from step `skip` on."""
+        for step in range(skip, len(self)):
+            rng = np.random.default_rng([self._config.seed, epoch, step])
+            hidden, labels = self.drawn(rng)
+            # A transcript that does not fit its audio shows as a loss far above the rest once the net has learnt.
+            worst = math.inf if step < _TRUSTED_STEPS else 2 * self._config.worst_loss
+            yield spoil(hidden, self._config, rng), replace(labels, worst=worst)
+
+    def drawn(self, rng: np.random.Generator) -> Batch:
+        """Rows of one block, by the weights of their collections."""
+        block = int(rng.choice(len(self._blocks), p=self._shares))
+        size = max(1, self._config.batch_frames // self._blocks[block].length)
+        return self.batch(block, np.sort(rng.choice(len(self._rows[block]), size, p=self._rows[block])))
 
     def batch(self, block: int, rows: NDArray[np.int64]) -> Batch:
         """The named rows of one block."""
-        cached = self._blocks[block]
-        return Batch(
-            cached.batch(rows),
-            [self._targets[block][r] for r in rows],
+        cached, targets = self._blocks[block], [self._targets[block][r] for r in rows]
+        labels = AlignmentLabels(
+            tuple(target.characters for target in targets),
+            tuple(target.phonemes for target in targets),
             torch.tensor([cached.windows[r].left_wildcard for r in rows]),
             torch.tensor([cached.windows[r].right_wildcard for r in rows]),
         )
+        return cached.batch(rows), labels
 
     def once(self, size: int = 16) -> Iterator[Batch]:
         """Usable rows once, at most `held_out_windows` of each block and always the same ones, for evaluation."""
@@ -121,7 +169,7 @@ def spoil(hidden: Tensor, config: AlignmentTrainingConfig, rng: np.random.Genera
     """Gaussian noise of up to `noise` deviations and a few masks of 1 to 10 frames, row by row."""
     n, length, _ = hidden.shape
     scale = torch.from_numpy(rng.uniform(0, config.noise, (n, 1, 1)).astype(np.float32)) * hidden.std()
-    hidden = hidden + scale * torch.randn(hidden.shape)
+    hidden = hidden + scale * torch.from_numpy(rng.standard_normal(tuple(hidden.shape), np.float32))
     for row in range(n):
         for _ in range(int(rng.integers(0, config.time_masks + 1))):
             width = int(rng.integers(1, 11))
@@ -130,83 +178,58 @@ def spoil(hidden: Tensor, config: AlignmentTrainingConfig, rng: np.random.Genera
     return hidden
 
 
-def losses_of(model: AlignmentModel, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """Per-row losses of both heads, float32[n] each."""
-    with torch.autocast("cpu", torch.bfloat16):
-        characters, phonemes, _ = model(hidden)
-    of_characters = ctc_with_edges(characters.float(), [t.characters for t in batch.targets], batch.left, batch.right)
-    of_phonemes = ctc_with_edges(phonemes.float(), [t.phonemes for t in batch.targets], batch.left, batch.right)
-    return of_characters, of_phonemes
+def row_losses(outputs: tuple[Tensor, Tensor, Tensor], labels: AlignmentLabels) -> tuple[Tensor, Tensor]:
+    """Losses of the character and of the phoneme head, float32[n] each."""
+    characters, phonemes, _ = outputs
+    return (
+        ctc_with_edges(characters.float(), labels.characters, labels.left, labels.right),
+        ctc_with_edges(phonemes.float(), labels.phonemes, labels.left, labels.right),
+    )
 
 
-def held_out_loss(model: AlignmentModel, sampler: BatchSampler) -> tuple[float, float]:
-    """Mean loss of each head over held-out windows."""
-    model.eval()
-    with torch.no_grad():
-        pairs = [losses_of(model, batch, batch.hidden) for batch in sampler.once()]
-    model.train()
-    return tuple(float(torch.cat([p[i] for p in pairs]).mean()) for i in (0, 1))  # type: ignore[return-value]
+def alignment_objective(outputs: tuple[Tensor, Tensor, Tensor], labels: AlignmentLabels) -> Losses:
+    """Mean of both heads' losses over the rows whose transcripts are trusted."""
+    of_characters, of_phonemes = row_losses(outputs, labels)
+    together = of_characters + of_phonemes
+    trusted = together.detach() < labels.worst
+    total = (together * trusted).sum() / max(1, int(trusted.sum()))
+    return Losses(total, {"characters": of_characters.mean(), "phonemes": of_phonemes.mean()})
 
 
-def _update_average(average: dict[str, Tensor], model: nn.Module, step: int, decay: float) -> None:
-    decay = min(decay, (step + 1) / (step + 10))
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            average[name].lerp_(value.float(), 1 - decay)
+class HeldOutLoss:
+    """Judges by the mean loss of each head over held-out windows."""
+
+    def __init__(self, sampler: BatchSampler) -> None:
+        self._sampler = sampler
+
+    def __call__(self, model: nn.Module, epoch: int) -> Mapping[str, float]:
+        """Of both heads, and their sum as `loss`."""
+        device = next(model.parameters()).device
+        pairs = [row_losses(model(hidden.to(device)), labels.to(device)) for hidden, labels in self._sampler.once()]
+        characters, phonemes = (float(torch.cat([pair[head] for pair in pairs]).mean()) for head in (0, 1))
+        return {"held_out_characters": characters, "held_out_phonemes": phonemes, "loss": characters + phonemes}
 
 
 def train_alignment(
-    model: AlignmentModel,
-    sampler: BatchSampler,
-    held_out: BatchSampler,
-    out: Path,
-    config: AlignmentTrainingConfig,
-) -> dict[str, Tensor]:
-    """Run (or resume) the training in `out`; returns the averaged weights."""
-    torch.manual_seed(config.seed)
-    groups = [
-        {"params": list(model.tower.parameters()), "lr": config.tower_rate},
-        {"params": list(model.head.parameters()), "lr": config.head_rate},
-    ]
-    optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
-    run = Run(out / "state.pt", model, optimiser, warm_cosine(optimiser, config.warmup_steps, config.steps))
-    average = {name: value.clone().float() for name, value in model.state_dict().items()}
-    step = 0
-    if state := run.restore():
-        average = state["average"]
-        sampler.rng.bit_generator.state = json.loads(state["sampler"])
-        step = state["step"]
-    model.train()
-    saved, seen = time.monotonic(), []
-    for batch in sampler:
-        if step >= config.steps:
-            break
-        of_characters, of_phonemes = losses_of(model, batch, spoil(batch.hidden, config, sampler.rng))
-        # A transcript that does not fit its audio shows as a loss far above the rest once the net has learnt.
-        trusted = ((of_characters + of_phonemes).detach() < 2 * config.worst_loss) | (step < 200)
-        loss = ((of_characters + of_phonemes) * trusted).sum() / max(1, int(trusted.sum()))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimiser.step()
-        run.schedule.step()
-        _update_average(average, model, step, config.average)
-        step += 1
-        seen.append((float(of_characters.detach().mean()), float(of_phonemes.detach().mean())))
-        due = time.monotonic() - saved > config.checkpoint_every_s
-        if due or step == config.steps:
-            live = {name: value.clone() for name, value in model.state_dict().items()}
-            model.load_state_dict(average)
-            held = held_out_loss(model, held_out)
-            model.load_state_dict(live)
-            row = {
-                "step": step,
-                "characters": round(float(np.mean([a for a, _ in seen])), 4),
-                "phonemes": round(float(np.mean([b for _, b in seen])), 4),
-                "held_out_characters": round(held[0], 4),
-                "held_out_phonemes": round(held[1], 4),
-                "seconds_per_step": round((time.monotonic() - saved) / len(seen), 3),
-            }
-            run.save(row, average=average, sampler=json.dumps(sampler.rng.bit_generator.state), step=step)
-            saved, seen = time.monotonic(), []
-    return average
+    model: AlignmentModel, sampler: BatchSampler, held_out: BatchSampler, out: Path, config: AlignmentTrainingConfig
+) -> Mapping[str, Tensor]:
+    """Run (or resume) the training in `out`; returns the averaged weights, which its checkpoint holds."""
+    optimiser = OptimiserConfig(
+        rate=config.tower_rate,
+        projection_factor=config.head_rate / config.tower_rate,
+        second_moment=0.98,
+        warmup_steps=config.warmup_steps,
+        clip=config.clip,
+    )
+    run = RunConfig(
+        epochs=1,
+        precision="bf16",
+        seed=config.seed,
+        save_path=part_file(out, "alignment"),
+        average=config.average,
+        judged_by="loss",
+        evaluate_every_s=config.checkpoint_every_s,
+        checkpoint_every_s=config.checkpoint_every_s,
+    )
+    parts = Parts(model, sampler, alignment_objective, HeldOutLoss(held_out))
+    return train_part("alignment", parts, optimiser, run).weights

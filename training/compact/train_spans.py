@@ -4,10 +4,8 @@ Positives are spans of the serving grid that cover the words best; other words o
 wrong spans (half a term, a term and its neighbour) are the negatives.
 """
 
-import json
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +17,12 @@ from torch import Tensor, nn
 from streaming.spans import SpanGrid, pool_spans
 from streaming.symbols import character_sequence
 from training.compact.cache import CachedFrames
-from training.loop.checkpoint import Run, warm_cosine
+from training.compact.learning import part_file, train_part
+from training.compact.pairs import pair_masks
+from training.loop.config import OptimiserConfig, RunConfig
+from training.loop.ports import Parts
 from training.losses.contrastive import multi_positive_info_nce
+from training.losses.total import GREATEST_LOG_SCALE, Losses
 from training.models.heads import CharacterTower, SpanTower
 
 
@@ -58,11 +60,16 @@ def letters_of(texts: Sequence[str]) -> Tensor:
     return letters
 
 
-def vectors_of(tower: CharacterTower, texts: Sequence[str], rows: int = 96) -> Tensor:
-    """float32[n, dim] of the texts; like lengths are run together, since most of a mixed batch would be padding."""
+def letters_by_length(texts: Sequence[str], rows: int = 96) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Letters of like lengths together, as most of a mixed batch would be padding, and the place of each text there."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    parts = [tower(letters_of([texts[i] for i in order[first : first + rows]])) for first in range(0, len(order), rows)]
-    return torch.cat(parts)[torch.tensor(order).argsort()]
+    parts = [letters_of([texts[i] for i in order[first : first + rows]]) for first in range(0, len(order), rows)]
+    return tuple(parts), torch.tensor(order).argsort()
+
+
+def vectors_of(tower: CharacterTower, letters: Sequence[Tensor], places: Tensor) -> Tensor:
+    """float32[n, dim] of the texts of `letters_by_length`, in their own order."""
+    return torch.cat([tower(part) for part in letters])[places]
 
 
 def covering_span(start: float, end: float, frames: int, rng: np.random.Generator, grid: SpanGrid) -> tuple[int, int]:
@@ -84,7 +91,7 @@ class SpanBatch:
 
 
 class SpanSampler:
-    """Endless batches of spans drawn from windows of the feature cache."""
+    """Draws spans from windows of the feature cache."""
 
     def __init__(self, blocks: Sequence[CachedFrames], config: SpanTrainingConfig) -> None:
         self._blocks, self._config, self._grid = blocks, config, SpanGrid()
@@ -94,79 +101,96 @@ class SpanSampler:
             for r, window in enumerate(block.windows)
             if window.words
         ]
-        self.rng = np.random.default_rng(config.seed)
 
-    def _term(self, heard: _Heard) -> tuple[str, float, float]:
+    def _term(self, heard: _Heard, rng: np.random.Generator) -> tuple[str, float, float]:
         shares = self._config.term_words
-        count = min(len(heard.words), 1 + int(self.rng.choice(len(shares), p=shares)))
-        first = int(self.rng.integers(0, len(heard.words) - count + 1))
+        count = min(len(heard.words), 1 + int(rng.choice(len(shares), p=shares)))
+        first = int(rng.integers(0, len(heard.words) - count + 1))
         some = heard.words[first : first + count]
         return " ".join(word for word, _, _ in some), some[0][1], some[-1][2]
 
-    def _wrong(self, start: float, end: float, frames: int) -> tuple[int, int]:
+    def _wrong(self, start: float, end: float, frames: int, rng: np.random.Generator) -> tuple[int, int]:
         """A span that shares at most two thirds with the term: its half, or half of it and as much beside it."""
         middle, half = (start + end) / 2, max(4.0, (end - start) / 2)
         choices = [(start, middle), (middle, end), (middle, end + half), (start - half, middle)]
-        first, last = choices[int(self.rng.integers(len(choices)))]
-        return covering_span(max(0.0, first), min(last, frames), frames, self.rng, self._grid)
+        first, last = choices[int(rng.integers(len(choices)))]
+        return covering_span(max(0.0, first), min(last, frames), frames, rng, self._grid)
 
-    def __iter__(self) -> Iterator[SpanBatch]:
+    def drawn(self, rng: np.random.Generator) -> SpanBatch:
+        """The spans of one step."""
         config = self._config
-        while True:
-            pooled: list[NDArray[np.float32]] = []
-            wrong: list[NDArray[np.float32]] = []
-            texts: list[str] = []
-            while len(texts) < config.batch_spans:
-                heard = self._heard[int(self.rng.integers(len(self._heard)))]
-                features = np.asarray(self._blocks[heard.block].frames[heard.row], np.float32)
-                spans = []
-                for _ in range(2):
-                    text, start, end = self._term(heard)
-                    spans.append(covering_span(start, end, len(features), self.rng, self._grid))
-                    texts.append(text)
-                spans.append(self._wrong(start, end, len(features)))
-                vectors = pool_spans(features, np.array(spans, np.int32))
-                pooled += list(vectors[:2])
-                if len(wrong) < config.wrong_spans:
-                    wrong.append(vectors[2])
-            yield SpanBatch(torch.from_numpy(np.stack(pooled + wrong)), tuple(texts))
+        pooled: list[NDArray[np.float32]] = []
+        wrong: list[NDArray[np.float32]] = []
+        texts: list[str] = []
+        while len(texts) < config.batch_spans:
+            heard = self._heard[int(rng.integers(len(self._heard)))]
+            features = np.asarray(self._blocks[heard.block].frames[heard.row], np.float32)
+            spans = []
+            for _ in range(2):
+                text, start, end = self._term(heard, rng)
+                spans.append(covering_span(start, end, len(features), rng, self._grid))
+                texts.append(text)
+            spans.append(self._wrong(start, end, len(features), rng))
+            vectors = pool_spans(features, np.array(spans, np.int32))
+            pooled += list(vectors[:2])
+            if len(wrong) < config.wrong_spans:
+                wrong.append(vectors[2])
+        return SpanBatch(torch.from_numpy(np.stack(pooled + wrong)), tuple(texts))
 
 
-def _stem(text: str) -> str:
-    return text[:-2] if len(text) > 6 else text
+@dataclass(frozen=True, slots=True)
+class SpanInputs:
+    """Pooled spans float32[n, 6·width], and m texts as `letters_by_length` gives them."""
+
+    pooled: Tensor
+    letters: tuple[Tensor, ...]
+    places: Tensor
+
+    def __len__(self) -> int:
+        """Spans."""
+        return len(self.pooled)
+
+    def to(self, device: torch.device) -> "SpanInputs":
+        """The same on a device."""
+        return SpanInputs(
+            self.pooled.to(device), tuple(part.to(device) for part in self.letters), self.places.to(device)
+        )
 
 
-def pair_masks(anchors: Sequence[str], candidates: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """(positive, ignored) bool[n, m]: the same text; one holding the other's words or differing in its ending only."""
-    index: dict[str, int] = {}
-    for text in [*anchors, *candidates]:
-        index.setdefault(text, len(index))
-    a = torch.tensor([index[t] for t in anchors])
-    c = torch.tensor([index[t] for t in candidates])
-    positive = a[:, None] == c[None, :]
-    columns_of_word: dict[str, list[int]] = {}
-    columns_of_beginning: dict[str, list[int]] = {}
-    columns_of_stem: dict[str, list[int]] = {}
-    word_count = np.zeros(len(candidates), np.int64)
-    for column, text in enumerate(candidates):
-        words, stem = set(text.split(" ")), _stem(text)
-        word_count[column] = len(words)
-        for word in words:
-            columns_of_word.setdefault(word, []).append(column)
-        for end in range(1, len(stem) + 1):
-            columns_of_beginning.setdefault(stem[:end], []).append(column)
-        columns_of_stem.setdefault(stem, []).append(column)
-    related = np.zeros((len(anchors), len(candidates)), bool)
-    for row, text in enumerate(anchors):
-        words, stem = set(text.split(" ")), _stem(text)
-        shared = np.zeros(len(candidates), np.int64)
-        for word in words:
-            shared[columns_of_word.get(word, [])] += 1
-        related[row] = (shared == word_count) | (shared == len(words))
-        related[row, columns_of_beginning.get(stem, [])] = True
-        for end in range(1, len(stem) + 1):
-            related[row, columns_of_stem.get(stem[:end], [])] = True
-    return positive, torch.from_numpy(related) & ~positive
+@dataclass(frozen=True, slots=True)
+class SpanLabels:
+    """bool[n, m] each: the texts that a span says, and those that count neither for nor against it."""
+
+    positive: Tensor
+    ignored: Tensor
+
+    def to(self, device: torch.device) -> "SpanLabels":
+        """The same on a device."""
+        return SpanLabels(self.positive.to(device), self.ignored.to(device))
+
+
+class SpanBatches:
+    """Spans against the texts of their batch and texts never spoken, drawn by (seed, epoch, step)."""
+
+    def __init__(self, sampler: SpanSampler, unspoken: Sequence[str], config: SpanTrainingConfig) -> None:
+        self._sampler, self._unspoken, self._config = sampler, unspoken, config
+
+    def __len__(self) -> int:
+        """Steps of the training, which is one epoch."""
+        return self._config.steps
+
+    def __call__(self, epoch: int, skip: int) -> Iterator[tuple[SpanInputs, SpanLabels]]:
+        """Batches from step `skip` on."""
+        strangers = min(self._config.unspoken_texts, len(self._unspoken))
+        for step in range(skip, len(self)):
+            rng = np.random.default_rng([self._config.seed, epoch, step])
+            batch = self._sampler.drawn(rng)
+            drawn = rng.choice(len(self._unspoken), strangers, replace=False)
+            bank = sorted({*batch.texts, *(self._unspoken[i] for i in drawn)})
+            positive, ignored = pair_masks(batch.texts, bank)
+            wrong = torch.zeros(len(batch.pooled) - len(batch.texts), len(bank), dtype=torch.bool)
+            labels = SpanLabels(torch.cat([positive, wrong]), torch.cat([ignored, wrong]))
+            yield SpanInputs(batch.pooled, *letters_by_length(bank)), labels
 
 
 class SpanModel(nn.Module):
@@ -178,58 +202,44 @@ class SpanModel(nn.Module):
         self.text = CharacterTower(dim)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
 
+    def forward(self, inputs: SpanInputs) -> Tensor:
+        """Cosines float32[n, m] of spans and texts; only the text tower, which is most of the work, runs in bf16."""
+        with torch.autocast(inputs.pooled.device.type, torch.bfloat16):
+            texts = vectors_of(self.text, inputs.letters, inputs.places)
+        cosines: Tensor = self.spans(inputs.pooled) @ texts.float().T
+        return cosines
 
-def embed_texts(tower: CharacterTower, texts: Sequence[str], buckets: int = 4) -> Tensor:
-    """Vectors float32[n, dim] of texts in their order; texts of like length are run together, so little is padding."""
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    size = -(-len(texts) // buckets)
-    with torch.autocast("cpu", torch.bfloat16):
-        parts = [tower(letters_of([texts[i] for i in order[f : f + size]])) for f in range(0, len(order), size)]
-    return torch.cat(parts).float()[torch.tensor(order).argsort()]
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """All of it is new."""
+        return {"new": list(self.parameters())}
+
+
+@dataclass(frozen=True, slots=True)
+class SpanObjective:
+    """The contrastive loss at the model's temperature."""
+
+    model: SpanModel
+
+    def __call__(self, similarity: Tensor, labels: SpanLabels) -> Losses:
+        """The loss; told beside it: the share of spans whose text is the nearest of the batch."""
+        temperature = (-self.model.log_scale.clamp(max=GREATEST_LOG_SCALE)).exp()
+        loss = multi_positive_info_nce(similarity, labels.positive, labels.ignored, temperature)
+        nearest = labels.positive.gather(1, similarity.detach().argmax(1, keepdim=True))[:, 0]
+        return Losses(loss, {"recall@1_in_batch": nearest[labels.positive.any(1)].float().mean()})
 
 
 def train_spans(
     model: SpanModel, sampler: SpanSampler, unspoken: Sequence[str], out: Path, config: SpanTrainingConfig
-) -> None:
-    """Run (or resume) the training in `out`."""
-    torch.manual_seed(config.seed)
-    optimiser = torch.optim.AdamW(model.parameters(), config.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    run = Run(out / "state.pt", model, optimiser, warm_cosine(optimiser, config.warmup_steps, config.steps))
-    step = 0
-    if state := run.restore():
-        sampler.rng.bit_generator.state = json.loads(state["sampler"])
-        step = state["step"]
-    model.train()
-    saved, seen = time.monotonic(), []
-    for batch in sampler:
-        if step >= config.steps:
-            break
-        strangers = sampler.rng.choice(len(unspoken), min(config.unspoken_texts, len(unspoken)), replace=False)
-        bank = sorted({*batch.texts, *(unspoken[i] for i in strangers)})
-        positive, ignored = pair_masks(batch.texts, bank)
-        wrong = torch.zeros(len(batch.pooled) - len(batch.texts), len(bank), dtype=torch.bool)
-        with torch.autocast("cpu", torch.bfloat16):
-            text_vectors = vectors_of(model.text, bank)
-        similarity = model.spans(batch.pooled) @ text_vectors.float().T
-        loss = multi_positive_info_nce(
-            similarity, torch.cat([positive, wrong]), torch.cat([ignored, wrong]), (-model.log_scale).exp()
-        )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        run.schedule.step()
-        with torch.no_grad():
-            model.log_scale.clamp_(max=math.log(100.0))
-        step += 1
-        right = similarity[: len(batch.texts)].detach().argmax(1)
-        seen.append((float(loss.detach()), float(positive[torch.arange(len(right)), right].float().mean())))
-        if time.monotonic() - saved > config.checkpoint_every_s or step == config.steps:
-            row = {
-                "step": step,
-                "loss": round(float(np.mean([a for a, _ in seen])), 4),
-                "recall@1_in_batch": round(float(np.mean([b for _, b in seen])), 4),
-                "seconds_per_step": round((time.monotonic() - saved) / len(seen), 3),
-            }
-            run.save(row, sampler=json.dumps(sampler.rng.bit_generator.state), step=step)
-            saved, seen = time.monotonic(), []
+) -> Mapping[str, Tensor]:
+    """Run (or resume) the training in `out`; returns the weights, which its checkpoint holds."""
+    optimiser = OptimiserConfig(
+        rate=config.rate, projection_factor=1.0, second_moment=0.98, warmup_steps=config.warmup_steps
+    )
+    run = RunConfig(
+        epochs=1,
+        seed=config.seed,
+        save_path=part_file(out, "spans"),
+        checkpoint_every_s=config.checkpoint_every_s,
+    )
+    parts = Parts(model, SpanBatches(sampler, unspoken, config), SpanObjective(model))
+    return train_part("spans", parts, optimiser, run).weights

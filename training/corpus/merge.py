@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from streaming.errors import SettingError
-from training.corpus.lines import BadRow, OnBad, json_bytes, raw_rows, refuse, row_files, whole_file
+from training.corpus.lines import BadRow, BadRows, OnBad, json_bytes, raw_rows, refuse, row_files, whole_file
 
 _AUDIO_KEYS = ("term_chunk_audio", "audio", "path")
 _BUFFERED = 1 << 16
@@ -59,7 +59,27 @@ class MergeCounts:
     bad: int
 
 
-def merge_rows(paths: Iterable[Path], out: Path, *, on_bad: OnBad | None = None) -> MergeCounts:
+def shards_without(paths: Iterable[Path], left_out: Iterable[Path]) -> list[Path]:
+    """The files of paths, folders by their files, without some of them: test rows must not be merged with the others.
+
+    Raises:
+        SettingError: a file that is to be left out is not among them, or nothing else is.
+        ManifestError: a path that is not there.
+    """
+    shards = row_files(paths)
+    unwanted = {path.resolve(): path for path in left_out}
+    strangers = unwanted.keys() - {shard.resolve() for shard in shards}
+    if strangers:
+        raise SettingError(f"{unwanted[min(strangers)]} is none of the shards, so it cannot be left out; correct it")
+    kept = [shard for shard in shards if shard.resolve() not in unwanted]
+    if not kept:
+        raise SettingError(f"all {len(shards)} shards are left out; nothing remains to merge")
+    return kept
+
+
+def merge_rows(
+    paths: Iterable[Path], out: Path, *, on_bad: OnBad | None = None, max_bad_share: float = 1.0
+) -> MergeCounts:
     """Write the rows of files and folders, in order, to one file, whole or not at all.
 
     Two rows are the same if segment, audio and terms are: a segment has one chunk for each of its terms. Audio that
@@ -69,20 +89,20 @@ def merge_rows(paths: Iterable[Path], out: Path, *, on_bad: OnBad | None = None)
         paths: JSON lists or JSON lines; for a folder its files by name.
         out: ends in .json (a list) or .jsonl; it is no shard even where it lies among them.
         on_bad: called with each row that cannot be used; None: the first one is an error.
+        max_bad_share: nothing is written where more of the rows than this are bad.
 
     Raises:
         SettingError: `out` has another ending.
-        ManifestError: a file that cannot be read or written, or a bad row.
+        ManifestError: a file that cannot be read or written, a bad row, or too many.
     """
     if out.suffix not in {".json", ".jsonl"}:
         raise SettingError(f"{out} ends neither in .json nor in .jsonl; name the merged file so")
     opening, between, closing = (b"[\n", b",\n", b"\n]\n") if out.suffix == ".json" else (b"", b"\n", b"\n")
     files = [file for file in row_files(paths) if file.resolve() != out.resolve()]
-    seen, rows, duplicates, bad = SeenKeys(), 0, 0, 0
+    seen, bad, rows, duplicates = SeenKeys(), BadRows(), 0, 0
 
     def told(row: BadRow) -> None:
-        nonlocal bad
-        bad += 1
+        bad(row)
         (on_bad or refuse)(row)
 
     with whole_file(out) as stream:
@@ -100,7 +120,9 @@ def merge_rows(paths: Iterable[Path], out: Path, *, on_bad: OnBad | None = None)
                     rows += 1
         if rows or out.suffix == ".json":
             stream.write(closing)
-    return MergeCounts(rows, duplicates, bad)
+        # Inside the block: what is raised here leaves no file.
+        bad.judge(rows + duplicates, max_bad_share)
+    return MergeCounts(rows, duplicates, bad.count)
 
 
 def identity(row: Mapping[str, Any]) -> str | None:

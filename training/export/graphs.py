@@ -1,9 +1,10 @@
 """Checkpoint -> model folder: ONNX with int8 matrix products, parity figures, hashes, licence and provenance.
 
-Everything is written into a temporary sibling and renamed, so a folder is whole or absent.
+The files are made in a scratch folder; `training.export.folder` makes the model folder whole or not at all.
 """
 
 import copy
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -159,15 +160,20 @@ def quantise(source: Path, target: Path, *, is_large: bool = False) -> None:
 
     A graph that `is_large` may lie in several files, and its convolutions stay as they are.
     """
-    quantize_dynamic(
-        str(source),
-        str(target),
-        op_types_to_quantize=["MatMul", "Gemm"],
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        use_external_data_format=is_large,
-        extra_options={"MatMulConstBOnly": True},
-    )
+    # It advises everyone to prepare the graph first, which changes nothing where only matrix products are replaced.
+    logging.disable(logging.WARNING)
+    try:
+        quantize_dynamic(
+            str(source),
+            str(target),
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            use_external_data_format=is_large,
+            extra_options={"MatMulConstBOnly": True},
+        )
+    finally:
+        logging.disable(logging.NOTSET)
     if not is_large:
         _halve_convolutions(target)
 

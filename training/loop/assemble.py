@@ -1,13 +1,15 @@
 """Settings -> a run: rows, glossary, retriever, losses and evaluation put together and trained."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from torch import nn
 
+from training.corpus.audio import length_of
 from training.corpus.examples import Example
 from training.corpus.glossary import TrainingGlossary, read_training_glossary
 from training.corpus.rows import read_examples
@@ -18,15 +20,16 @@ from training.loop.batches import BatchConfig, BatchMaker
 from training.loop.config import TrainConfig
 from training.loop.loading import Loader
 from training.loop.optimiser import accelerator_for
-from training.loop.ports import JUDGED_BY, Batch, Objective, Outcome, Parts, Progress
+from training.loop.ports import JUDGED_BY, Objective, Outcome, Parts, Progress
 from training.loop.pronunciations import Pronunciations
 from training.loop.random_state import seed_everything
 from training.loop.run_rows import RunRows, gather_rows, reopen_rows
-from training.loop.sampling import SamplingConfig
+from training.loop.sampling import RowLengths, SamplingConfig
 from training.loop.trainer import Trainer
+from training.losses.grad_cache import cached_step
 from training.losses.mining import HardNegatives, TermBank
 from training.losses.total import Losses, total_loss
-from training.models.interfaces import RetrieverLabels, RetrieverOutputs
+from training.models.interfaces import RetrieverInputs, RetrieverLabels, RetrieverOutputs
 from training.models.retriever import DualEncoder, build_retriever
 from training.speech.augmentation import AugmentationConfig
 
@@ -54,7 +57,7 @@ class TrainingBatches:
     def __len__(self) -> int:
         return self._loader.steps_per_epoch
 
-    def __call__(self, epoch: int, skip: int) -> Iterator[Batch]:
+    def __call__(self, epoch: int, skip: int) -> Iterator[tuple[RetrieverInputs, RetrieverLabels]]:
         """The batches of an epoch from step `skip` on."""
         for step, batch in enumerate(self._loader.batches(epoch, skip), skip):
             if self._negatives is not None:
@@ -65,12 +68,26 @@ class TrainingBatches:
 
 
 class EpochEvaluation:
-    """Recall, rejection and the like on held-out rows; every `full_every` epochs against the whole glossary too."""
+    """Recall, rejection and the like on held-out rows.
+
+    Args:
+        rows: held out.
+        glossary: of the run.
+        seen: entries that training rows say.
+        full_every: epochs between evaluations against the whole glossary too; 0: none.
+        loss: of the held-out rows, where the run is judged by it.
+    """
 
     def __init__(
-        self, rows: Sequence[Example], glossary: TrainingGlossary, seen: frozenset[int], full_every: int
+        self,
+        rows: Sequence[Example],
+        glossary: TrainingGlossary,
+        seen: frozenset[int],
+        full_every: int,
+        loss: Callable[[], float] | None = None,
     ) -> None:
         self._rows, self._glossary, self._seen, self._full_every = rows, glossary, seen, full_every
+        self._loss = loss
 
     def __call__(self, model: nn.Module, epoch: int) -> Mapping[str, float]:
         """Figures of the bank of spoken terms, and under ``full/`` of the whole glossary."""
@@ -78,7 +95,7 @@ class EpochEvaluation:
         if self._full_every and epoch % self._full_every == 0:
             every = tuple(entry.term for entry in self._glossary.terms)
             figures |= {f"full/{name}": value for name, value in self._judged(model, every).items()}
-        return figures
+        return figures if self._loss is None else figures | {"loss": self._loss()}
 
     def _judged(self, model: nn.Module, bank: Sequence[str]) -> dict[str, float]:
         terms = EvaluationTerms(glossary=bank, texts=self._glossary, seen=self._seen)
@@ -128,12 +145,12 @@ def loader_of(
     )
 
 
-def objective_of(config: TrainConfig, model: DualEncoder) -> Objective:
-    """The weighted sum of all losses over the rows of all ranks; hard negatives count where they are mined."""
+def objective_of(config: TrainConfig, model: DualEncoder, across_ranks: bool = True) -> Objective:
+    """The weighted sum of all losses, over the rows of all ranks or one; hard negatives count where they are mined."""
     losses = config.losses if config.hard_negatives is not None else replace(config.losses, hard_negative=0.0)
 
     def objective(outputs: RetrieverOutputs, labels: RetrieverLabels) -> Losses:
-        return total_loss(outputs, labels, losses, model.log_scale, across_ranks=True)
+        return total_loss(outputs, labels, losses, model.log_scale, across_ranks)
 
     return objective
 
@@ -146,6 +163,29 @@ def held_out_rows(config: TrainConfig, rows: RunRows) -> list[Example]:
     found = [e for e in read_examples([config.data.test]) if config.data.no_term or not e.is_no_term]
     check_leaks(rows.examples, found, allow_leak=config.data.allow_leak)
     return found
+
+
+def held_out_loss(
+    config: TrainConfig, held_out: Sequence[Example], model: DualEncoder, glossary: TrainingGlossary
+) -> Callable[[], float]:
+    """The mean loss of the model, as it is when asked, over the batches of held-out rows; always the same ones."""
+    samples = np.array([example.samples or length_of(example) for example in held_out], np.int64)
+    no_term = np.array([example.is_no_term for example in held_out], bool)
+    as_they_are = replace(
+        config,
+        data=replace(config.data, augment=False, no_term_share=1.0),
+        run=replace(config.run, batch_size=min(config.run.batch_size, len(held_out))),
+    )
+    rows = RunRows(held_out, RowLengths(samples, no_term), frozenset(), ())
+    loader = loader_of(as_they_are, rows, model, glossary)
+    objective = objective_of(as_they_are, model, across_ranks=False)
+
+    def loss() -> float:
+        device = model.log_scale.device
+        batches = ((b.inputs.to(device), b.labels.to(device)) for b in loader.batches(0))
+        return float(torch.stack([objective(model(inputs), labels).total for inputs, labels in batches]).mean())
+
+    return loss
 
 
 def negatives_of(config: TrainConfig, rows: RunRows, glossary: TrainingGlossary) -> HardNegatives | None:
@@ -183,6 +223,9 @@ def run_training(config: TrainConfig, progress: Progress | None = None) -> Outco
     negatives = negatives_of(config, rows, glossary)
     per_batch = 0 if config.hard_negatives is None else config.hard_negatives.per_batch
     batches = TrainingBatches(loader, negatives, per_batch, config.run.seed)
-    evaluate = EpochEvaluation(held_out, glossary, rows.groups, config.run.full_eval_every) if held_out else None
-    parts = Parts(model, batches, objective_of(config, model), evaluate, negatives)
+    evaluate = None
+    if held_out:
+        loss = held_out_loss(config, held_out, model, glossary) if config.run.judged_by == "loss" else None
+        evaluate = EpochEvaluation(held_out, glossary, rows.groups, config.run.full_eval_every, loss)
+    parts = Parts(model, batches, objective_of(config, model), evaluate, negatives, cached_step)
     return Trainer(config, parts, accelerator, progress).run()

@@ -280,12 +280,17 @@ def load_retriever(path: Path, *, offline: bool = False) -> "DualEncoder":
         offline: read the pretrained base from local files only, whatever the settings in the checkpoint say.
 
     Raises:
-        CheckpointError: it cannot be read or does not fit.
+        CheckpointError: it cannot be read, does not fit or is a part of a retriever.
         ModelError: the pretrained base does not load.
     """
     from training.models.retriever import build_retriever
 
     def build(config: TrainConfig) -> "DualEncoder":
+        if config.model.part:
+            raise CheckpointError(
+                f"{path} is the part {config.model.part} of a compact retriever, which does not serve alone; "
+                "`python -m training.compact export` puts the parts together."
+            )
         model = replace(config.model, offline=config.model.offline or offline)
         return build_retriever(model, config.run.precision)
 

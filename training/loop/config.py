@@ -33,6 +33,7 @@ class ModelConfig:
         lora: adapters on both pretrained towers, or None.
         gradient_checkpointing: compute activations again in the backward pass instead of keeping them.
         offline: read models from local files only.
+        part: what of a retriever is trained by itself, as `training.compact` does it; empty: the whole of it.
     """
 
     audio_tower: Literal["qwen2-audio", "whisper"] = "qwen2-audio"
@@ -45,6 +46,7 @@ class ModelConfig:
     lora: LoraSettings | None = None
     gradient_checkpointing: bool = False
     offline: bool = False
+    part: Literal["", "g2p", "alignment", "spans"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,29 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class OptimiserConfig:
-    """AdamW; new modules (projections, heads, adapters) learn `projection_factor` times as fast as the towers."""
+    """AdamW and its rate.
+
+    Attributes:
+        rate: of the pretrained towers.
+        projection_factor: new modules (projections, heads, adapters) learn so many times as fast.
+        weight_decay: decoupled from the gradient.
+        decay_all: biases, norms and the temperature decay too.
+        second_moment: AdamW's beta 2.
+        warmup_steps: over which the rate rises.
+        schedule: what follows: a `plateau` that is lowered when the figure that the run is judged by stops getting
+            better, or a `cosine` down to the last step.
+        clip: longest gradient.
+        plateau_factor: what a plateau multiplies the rate by.
+        plateau_patience: evaluations that are not better and let pass first.
+    """
 
     rate: float = 1e-4
     projection_factor: float = 10.0
     weight_decay: float = 0.01
+    decay_all: bool = False
+    second_moment: float = 0.999
     warmup_steps: int = 100
+    schedule: Literal["plateau", "cosine"] = "plateau"
     clip: float = 1.0
     plateau_factor: float = 0.5
     plateau_patience: int = 1
@@ -133,9 +152,13 @@ class RunConfig:
         precision: of the forward pass.
         seed: of everything that is drawn.
         save_path: final checkpoint, such as data/qwen2_audio_term_level_full.pt.
-        best_model: checkpoint of the best epoch; None: beside `save_path`, ..._best.pt.
+        best_model: checkpoint of the best evaluation; None: beside `save_path`, ..._best.pt.
+        average: decay of the moving average of the weights, which is then what is judged and saved; 0: none.
+        judged_by: figure of the evaluation that says which weights are best; `loss` should be small, others large.
+        evaluate_every_steps: steps between evaluations within an epoch, beside that after each; 0: none.
+        evaluate_every_s: the same in seconds.
         full_eval_every: epochs between evaluations against the whole glossary; 0: never.
-        early_stop_patience: epochs without a better recall@10 before the run ends.
+        early_stop_patience: evaluations in a row that are not better before the run ends; 0: it never ends early.
         checkpoint_every_s: seconds between checkpoints from which a killed run goes on.
         log_every: steps between log lines.
         logs: folder of TensorBoard and JSONL logs.
@@ -155,6 +178,10 @@ class RunConfig:
     seed: int = 1
     save_path: Path = Path("data/qwen2_audio_term_level_full.pt")
     best_model: Path | None = None
+    average: float = 0.0
+    judged_by: str = "recall@10"
+    evaluate_every_steps: int = 0
+    evaluate_every_s: float = 0.0
     full_eval_every: int = 0
     early_stop_patience: int = 2
     checkpoint_every_s: float = 180.0

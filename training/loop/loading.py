@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -51,6 +52,12 @@ class _Steps(Dataset[Batch | None]):
         )
 
 
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    """A signal to the whole group must not take the readers away: the trainer saves, then ends them."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Loader:
     """Batches of training rows.
 
@@ -92,6 +99,7 @@ class Loader:
             batch_size=None,
             sampler=range(skip, len(steps)),
             num_workers=self._workers,
+            worker_init_fn=_leave_signals_to_the_trainer,
             # Its own generator: the global one is part of the checkpoint and must not be drawn from here.
             generator=torch.Generator().manual_seed(0),
         )

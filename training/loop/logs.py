@@ -84,7 +84,8 @@ class StepMeans:
     def take(self) -> dict[str, float]:
         """The means and `examples_per_s`; begins anew."""
         seconds = max(1e-9, time.monotonic() - self._since)
-        means = {name: float(value) / self._steps for name, value in self._sums.items()}  # CPU-GPU sync point
+        # The division waits for the GPU; adding 0 makes a negative zero plain.
+        means = {name: float(value) / self._steps + 0.0 for name, value in self._sums.items()}
         means["examples_per_s"] = self._examples / seconds
         self.__init__()  # type: ignore[misc]
         return means

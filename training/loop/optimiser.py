@@ -33,16 +33,19 @@ def accelerator_for(run: RunConfig) -> Accelerator:
 def adamw(groups: Mapping[str, Sequence[nn.Parameter]], config: OptimiserConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter, 2019): pretrained weights at the rate, new modules at `projection_factor` times it.
 
-    Biases, norms and the temperature do not decay. Sharded parameters have groups of their own, since the fused
-    update takes no mixture.
+    Biases, norms and the temperature decay only if asked for. Sharded parameters have groups of their own, since the
+    fused update takes no mixture.
     """
     rates = {"towers": config.rate, "new": config.rate * config.projection_factor}
     made: dict[tuple[str, bool, bool], list[nn.Parameter]] = {}
     for name, parameters in groups.items():
         for parameter in parameters:
             sharded = isinstance(parameter, DTensor)
-            made.setdefault((name, parameter.ndim > 1, sharded), []).append(parameter)
+            made.setdefault((name, config.decay_all or parameter.ndim > 1, sharded), []).append(parameter)
     return torch.optim.AdamW(
-        {"params": parameters, "name": name, "lr": rates[name], "weight_decay": config.weight_decay * decays}
-        for (name, decays, _), parameters in made.items()
+        [
+            {"params": parameters, "name": name, "lr": rates[name], "weight_decay": config.weight_decay * decays}
+            for (name, decays, _), parameters in made.items()
+        ],
+        betas=(0.9, config.second_moment),
     )

@@ -1,4 +1,4 @@
-"""Options of `termcue train` and `termcue pipeline` laid over a preset."""
+"""Options of `termcue train` and `termcue pipeline` laid over a preset, or over settings from a file."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from streaming.errors import SettingError
 from training.loop.config import HardNegativeConfig, LoraSettings, TrainConfig
+from training.loop.merging import to_merge
 from training.loop.presets import MERGED, SHARDS, preset
 from training.loop.settings import replaced
 
@@ -29,6 +30,7 @@ SETTING_OF: dict[str, str] = {
     "text_tower": "model.text_tower",
     "text_model": "model.text_model",
     "dim": "model.dim",
+    "head_width": "model.head_width",
     "gradient_checkpointing": "model.gradient_checkpointing",
     "offline": "model.offline",
     "learning_rate": "optimiser.rate",
@@ -60,14 +62,29 @@ def configured(name: str, options: Mapping[str, object]) -> TrainConfig:
 
     Args:
         name: of the preset.
-        options: option -> value; None was not given. Beside those of SETTING_OF: `full_eval`, `hard_neg`,
-            `hard_neg_source`, `lora`, `lora_rank`, `unfreeze_layers` ("all" or a number) and `fresh`.
+        options: as `overridden` takes them.
 
     Raises:
         SettingError: no such preset, or options that contradict each other.
     """
+    if name == "custom-model" and options.get("model_name") is None:
+        raise SettingError("the preset custom-model needs --model-name: a hub id, or a folder with your model.")
+    return overridden(preset(name), options)
+
+
+def overridden(config: TrainConfig, options: Mapping[str, object]) -> TrainConfig:
+    """Settings with the options that were given.
+
+    Args:
+        config: where they start from.
+        options: option -> value; None was not given. Beside those of SETTING_OF: `full_eval`, `hard_neg`,
+            `hard_neg_source`, `lora`, `lora_rank`, `unfreeze_layers` ("all" or a number) and `fresh`.
+
+    Raises:
+        SettingError: options that contradict each other.
+    """
     given = {option: value for option, value in options.items() if value is not None}
-    config = _laid_out(preset(name), given)
+    config = _laid_out(config, given)
     config = replaced(config, {SETTING_OF[option]: value for option, value in given.items() if option in SETTING_OF})
     config = _with_lora(_with_hard_negatives(config, given), given)
     if "unfreeze_layers" in given:
@@ -77,7 +94,7 @@ def configured(name: str, options: Mapping[str, object]) -> TrainConfig:
         config = replaced(config, {"run.full_eval_every": int(bool(given["full_eval"]))})
     if given.get("fresh"):
         config = replaced(config, {"run.resume": False})
-    _check(name, config, given)
+    _check(config, given)
     return config
 
 
@@ -91,13 +108,9 @@ def _laid_out(config: TrainConfig, given: Mapping[str, object]) -> TrainConfig:
         return config
     before, after = ("_full", "_single") if single else ("_single", "_full")
     path = config.run.save_path
-    return replaced(
-        config,
-        {
-            "data.train": (SHARDS if single else MERGED,),
-            "run.save_path": path.with_name(path.name.replace(before, after)),
-        },
-    )
+    # Rows of one's own, which settings from a file may name, are the same for a slice: their first file.
+    train = config.data.train if set(config.data.train) - {SHARDS, MERGED} else (SHARDS if single else MERGED,)
+    return replaced(config, {"data.train": train, "run.save_path": path.with_name(path.name.replace(before, after))})
 
 
 def _with_hard_negatives(config: TrainConfig, given: Mapping[str, object]) -> TrainConfig:
@@ -123,9 +136,7 @@ def _with_lora(config: TrainConfig, given: Mapping[str, object]) -> TrainConfig:
     return replaced(config, {"model.lora": lora})
 
 
-def _check(name: str, config: TrainConfig, given: Mapping[str, object]) -> None:
-    if name == "custom-model" and "model_name" not in given:
-        raise SettingError("the preset custom-model needs --model-name: a hub id, or a folder with your model.")
+def _check(config: TrainConfig, given: Mapping[str, object]) -> None:
     if config.hard_negatives is not None and config.hard_negatives.source == "glossary" and not config.data.glossary:
         raise SettingError("--hard-neg-source glossary needs --glossary.")
     if config.run.full_eval_every and not config.data.glossary:
@@ -150,4 +161,5 @@ def check_files(config: TrainConfig) -> None:
     named += [("--test-samples", data.test), ("--glossary", data.glossary), ("--aliases", data.aliases)]
     for option, path in named:
         if path is not None and not path.exists():
-            raise SettingError(f"{path} does not exist; give another to {option}.")
+            merge = "" if path != MERGED or to_merge(config) is None else ", or merge its shards with termcue pipeline"
+            raise SettingError(f"{path} does not exist; give another to {option}{merge}.")

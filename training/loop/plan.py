@@ -12,7 +12,7 @@ from training.models.shapes import CharacterShape, Shape
 GIB = 2**30
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 ADAM_BYTES = 16
-"""Of a trained weight: itself, its gradient and two moments, all fp32."""
+"""Of a trained weight: itself, its gradient and two moments, all fp32; its average, where one is kept, comes on top."""
 HEAD_WIDTH = 384
 SPAN_HIDDEN = 512
 FRAMES_PER_SECOND = 50
@@ -149,7 +149,8 @@ def plan(config: TrainConfig, workload: Workload | None = None, *, utilisation: 
         ),
         _heads(audio.width, text, model.dim, frames, config.data.spans_per_row + 3),
     )
-    static = sum(ADAM_BYTES * part.trained + _frozen_bytes(part, size) for part in parts)
+    per_trained = ADAM_BYTES + (BYTES["fp32"] if run.average else 0)
+    static = sum(per_trained * part.trained + _frozen_bytes(part, size) for part in parts)
     # Autocast keeps a 16-bit copy of each trained weight of the towers while a forward pass runs.
     static += sum(size * part.trained for part in parts[:2] if size < BYTES["fp32"])
     # One layer at a time runs again, so the largest counts and not their sum.

@@ -3,19 +3,40 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from streaming.errors import TermCueError
 from training.losses.total import Losses
-from training.models.interfaces import RetrieverInputs, RetrieverLabels, RetrieverOutputs
 
 JUDGED_BY = "recall@10"
 
 Ended: TypeAlias = Literal["epochs", "steps", "early"]
 
-Batch: TypeAlias = tuple[RetrieverInputs, RetrieverLabels]
+
+class Inputs(Protocol):
+    """What a model is called with: the rows of one step."""
+
+    def __len__(self) -> int:
+        """Rows."""
+        ...
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        ...
+
+
+class Labels(Protocol):
+    """What is true of the rows."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        ...
+
+
+Batch: TypeAlias = tuple[Inputs, Labels]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -46,16 +67,34 @@ class Batches(Protocol):
 class Objective(Protocol):
     """What is minimised; called once a step on every rank, over the rows of all ranks."""
 
-    def __call__(self, outputs: RetrieverOutputs, labels: RetrieverLabels) -> Losses:
+    # Any: outputs and labels are of the kinds that the model and the batches of the same run give.
+    def __call__(self, outputs: Any, labels: Any, /) -> Losses:  # noqa: ANN401
         """The losses of a whole batch."""
         ...
 
 
+class CachedStep(Protocol):
+    """The gradients of a batch that is passed in parts (`training.losses.grad_cache.cached_step`)."""
+
+    def __call__(
+        self,
+        model: Any,  # noqa: ANN401 - of the kinds of one run, as above
+        inputs: Any,  # noqa: ANN401
+        labels: Any,  # noqa: ANN401
+        loss: Objective,
+        micro_batch: int,
+        backward: Callable[[Tensor], None],
+        /,
+    ) -> Losses:
+        """The losses, with their gradients in the parameters."""
+        ...
+
+
 class Evaluate(Protocol):
-    """Judges the model after an epoch; called on every rank, the figures of rank 0 count."""
+    """Judges the model; called on every rank, the figures of rank 0 count."""
 
     def __call__(self, model: nn.Module, epoch: int) -> Mapping[str, float]:
-        """Figures, among them `recall@10`; `epoch` counts from 1."""
+        """Figures, among them that of `RunConfig.judged_by`; `epoch` counts from 1."""
         ...
 
 
@@ -80,11 +119,12 @@ class Parts:
     """What a run is made of.
 
     Attributes:
-        model: RetrieverInputs -> RetrieverOutputs; also a `Learner`.
+        model: takes the inputs of the batches and gives the outputs of the objective; also a `Learner`.
         batches: of training.
         objective: the losses.
         evaluate: None: no best checkpoint, no plateau, no early stop.
         negatives: None where none are mined.
+        cached_step: None where inputs cannot be cut into parts: each batch is passed whole.
     """
 
     model: nn.Module
@@ -92,6 +132,7 @@ class Parts:
     objective: Objective
     evaluate: Evaluate | None = None
     negatives: Negatives | None = None
+    cached_step: CachedStep | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +141,7 @@ class Outcome:
 
     Attributes:
         checkpoint: the last weights.
-        best: the weights of the best epoch, if any was judged.
+        best: the weights that were judged best, if any were judged.
         steps: done in all.
         epochs: done in all, the last perhaps not to its end.
         figures: of the last evaluation.

@@ -44,6 +44,8 @@ _FULL_EVAL = replace(_QWEN.run, full_eval_every=1)
 _NO_NO_TERM = replace(_DATA, no_term=False)
 _COMPACT = TrainConfig(
     model=ModelConfig("whisper", "openai/whisper-base", "characters", dim=256, unfreeze_layers=4),
+    # Serving stands on its alignment heads, which begin from nothing.
+    losses=LossConfig(alignment=1.0),
     data=_DATA,
     optimiser=OptimiserConfig(rate=1e-4, projection_factor=10.0),
     run=RunConfig(batch_size=64, micro_batch=16, save_path=Path("data/compact_term_level_full.pt")),
@@ -65,7 +67,7 @@ PRESETS: dict[str, TrainConfig] = {
     # Not the standard training under another name: three times the rows without a term, and twice their weight.
     "rejection-focused": replace(
         _QWEN,
-        losses=LossConfig(no_term=1.0, no_term_margin=0.1, hard_negative=0.4),
+        losses=LossConfig(no_term=1.0, no_term_margin=0.1),
         data=replace(_DATA, no_term_share=0.3),
         run=_FULL_EVAL,
     ),

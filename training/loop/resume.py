@@ -19,6 +19,8 @@ LATEST = "LATEST"
 # How long, how often told and where to: what a resumed run may change.
 _OF_RUN = "epochs max_steps log_every logs checkpoint_every_s auto_micro_batch gpu_ids processes resume keep_epochs"
 _MAY_DIFFER = frozenset(f"run.{name}" for name in _OF_RUN.split()) | {"data.workers"}
+# The rate falls along a cosine to the last step, so every step depends on how long the run is.
+_COSINE_KEEPS = frozenset({"run.epochs", "run.max_steps"})
 
 
 class ResumeFiles:
@@ -91,10 +93,11 @@ class ResumeFiles:
 
 def _check_same(config: TrainConfig, before: dict[str, Any], folder: Path) -> None:
     now = flat(config)
+    may_differ = _MAY_DIFFER - _COSINE_KEEPS if config.optimiser.schedule == "cosine" else _MAY_DIFFER
     changed = [
         f"{name} {before.get(name)!r} -> {now.get(name)!r}"
         for name in sorted(now.keys() | before.keys())
-        if name not in _MAY_DIFFER and now.get(name) != before.get(name)
+        if name not in may_differ and now.get(name) != before.get(name)
     ]
     if changed:
         raise SettingError(

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class RunRows:
         terms: normal forms that are said in them.
     """
 
-    examples: ExampleFile
+    examples: Sequence[Example]
     lengths: RowLengths
     groups: frozenset[int]
     terms: tuple[str, ...]

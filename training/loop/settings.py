@@ -45,6 +45,8 @@ def read_file(path: Path) -> TrainConfig:
         raise SettingError(
             f"{path}: the settings of the training cannot be read ({error}); write them anew."
         ) from error
+    except SettingError as error:
+        raise SettingError(f"{path}: {error}") from error
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from streaming.errors import SettingError
@@ -46,6 +46,13 @@ def put(target: Tensor, value: Tensor) -> None:
         if isinstance(target, DTensor):
             value = distribute_tensor(value.to(target.device), target.device_mesh, target.placements)
         target.copy_(value)
+
+
+def forget_whole(model: nn.Module) -> None:
+    """Drop the gathered copies that a forward pass without a backward pass left, after a change of the shards."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def is_sharded(model: nn.Module) -> bool:

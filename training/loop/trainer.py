@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from training.loop import settings
+from training.loop.averaging import WeightAverage
 from training.loop.checkpoint_files import (
     Checkpoint,
     best_path,
@@ -27,31 +28,30 @@ from training.loop.checkpoint_files import (
     write_checkpoint,
 )
 from training.loop.config import TrainConfig
-from training.loop.early_stopping import EarlyStopping
+from training.loop.gradients import BatchGradients
+from training.loop.judging import Judge
 from training.loop.logs import RunLog, StepMeans, told
-from training.loop.memory import OutOfMemory, advice, fitting_here, is_out_of_memory, resting_bytes
 from training.loop.optimiser import accelerator_for, adamw
-from training.loop.ports import JUDGED_BY, Batch, Ended, Learner, Outcome, Parts, Progress, TrainingError
+from training.loop.ports import Batch, Ended, Inputs, Labels, Learner, Outcome, Parts, Progress, TrainingError
 from training.loop.random_state import random_state, restore_random_state, seed_everything, undisturbed
 from training.loop.ranks import any_rank, average_gradients, clip_gradients, of_first_rank, same_start
 from training.loop.resume import ResumeFiles
-from training.loop.schedule import WarmupPlateau
+from training.loop.schedule import schedule_for, set_rates
 from training.loop.sharding import local_state, restore_local_state, shard_text_tower
 from training.loop.stopping import Stopped, StopWish
-from training.losses.grad_cache import cached_step
 from training.losses.total import Losses
-from training.models.interfaces import RetrieverInputs, RetrieverLabels
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Position:
-    """Where a run stands: epochs done, steps done in this epoch and in all."""
+    """Where a run stands: epochs done, steps done in this epoch and in all, and the step that was judged last."""
 
     epoch: int = 0
     step_of_epoch: int = 0
     step: int = 0
+    judged: int = -1
 
 
 class Trainer:
@@ -80,11 +80,10 @@ class Trainer:
         # Asked for only now: sharding has put other parameters in the place of those before.
         groups = cast(Learner, self._model).parameter_groups()
         self._optimiser = self._accelerator.prepare_optimizer(adamw(groups, config.optimiser))
-        self._schedule = WarmupPlateau(
-            config.optimiser.warmup_steps, config.optimiser.plateau_factor, config.optimiser.plateau_patience
-        )
-        self._stopping = EarlyStopping(self._run.early_stop_patience)
-        self._micro_batch = self._run.micro_batch or self._run.batch_size
+        self._schedule = schedule_for(config.optimiser, self._steps_in_all())
+        self._average = WeightAverage(self._model, self._run.average)
+        self._gradients = BatchGradients(parts, self._accelerator, self._run)
+        self._judge = Judge(self._run)
         self._at = Position()
         self._figures: dict[str, float] = {}
         self._files = ResumeFiles(
@@ -118,14 +117,16 @@ class Trainer:
         with self._wish.listening(), self._new_log() as self._log:
             while ended is None:
                 self._epoch()
-                self._judge()
+                self._evaluate(self._at.epoch)
+                if self._run.keep_epochs:
+                    self._write(epoch_path(self._run, self._config.data.single_slice, self._at.epoch))
                 ended = self._end()
                 if ended is None:
                     self._save_state()
         self._write(self._run.save_path)
         if self._accelerator.is_main_process:
             self._files.clear()
-        best = None if self._stopping.epoch < 0 else best_path(self._run, self._config.data.single_slice)
+        best = None if not self._judge.has_best else best_path(self._run, self._config.data.single_slice)
         return Outcome(self._run.save_path, best, self._at.step, self._at.epoch, self._figures, ended)
 
     def _begin(self) -> None:
@@ -142,7 +143,7 @@ class Trainer:
             _LOG.info("going on after step %d from %s", self._at.step, self._files.folder)
 
     def _end(self) -> Ended | None:
-        if self._stopping.is_over:
+        if self._judge.is_over:
             return "early"
         if self._at.step == self._run.max_steps:
             return "steps"
@@ -152,17 +153,20 @@ class Trainer:
         """The rest of this epoch."""
         self._model.train()
         batches = iter(self._parts.batches(self._at.epoch, self._at.step_of_epoch))
-        while self._at.step != self._run.max_steps:
+        while self._at.step != self._run.max_steps and not self._judge.is_over:
             self._renew_negatives()
             batch = self._next(batches)
             is_due = time.monotonic() - self._saved_at >= self._run.checkpoint_every_s
-            at_end, stop, is_due = any_rank((batch is None, self._wish.is_raised, is_due), self._device)
+            flags = (batch is None, self._wish.is_raised, is_due, self._judge.is_due(self._at.step))
+            at_end, stop, is_due, is_judged = any_rank(flags, self._device)
+            if is_judged and not at_end:
+                self._evaluate(self._at.epoch + 1)
             if stop or (is_due and not at_end):
                 self._save_state()
             if stop:
                 _LOG.warning("asked to stop: step %d is saved in %s", self._at.step, self._files.folder)
                 raise Stopped(f"stopped after step {self._at.step}; the same command goes on from there")
-            if at_end or batch is None:
+            if at_end or batch is None or self._judge.is_over:
                 break
             self._step(*batch)
         self._at.epoch += 1
@@ -183,10 +187,10 @@ class Trainer:
             self._parts.negatives.renew(self._model)
             self._model.train()
 
-    def _step(self, inputs: RetrieverInputs, labels: RetrieverLabels) -> None:
+    def _step(self, inputs: Inputs, labels: Labels) -> None:
         """One step of the optimiser."""
-        self._schedule.set_rates(self._optimiser.optimizer, self._at.step)
-        losses = self._gradients(inputs, labels)
+        set_rates(self._optimiser.optimizer, self._schedule.factor(self._at.step))
+        losses = self._gradients(self._model, inputs, labels)
         average_gradients(self._learning)
         self._accelerator.unscale_gradients(self._optimiser)
         norm = clip_gradients(self._learning, self._config.optimiser.clip)
@@ -198,66 +202,38 @@ class Trainer:
             )
         self._optimiser.step()
         self._optimiser.zero_grad()
+        self._average.update(self._at.step)
         self._at.step += 1
         self._at.step_of_epoch += 1
-        self._means.add(losses.components, losses.total, len(inputs.frames) * self._accelerator.num_processes)
+        self._means.add(losses.components, losses.total, len(inputs) * self._accelerator.num_processes)
         if self._at.step % self._run.log_every == 0 or self._at.step == self._run.max_steps:
             self._tell(norm)
         self._progress(self._at.step, self._steps_in_all())
 
-    def _gradients(self, inputs: RetrieverInputs, labels: RetrieverLabels) -> Losses:
-        """Losses and gradients of a batch; where memory runs out, again with a smaller micro-batch."""
-        while True:
-            before, resting = random_state(), resting_bytes(self._device)
-            try:
-                return cached_step(
-                    self._model,
-                    inputs,
-                    labels,
-                    self._parts.objective,
-                    self._micro_batch,
-                    self._accelerator.backward,
-                )
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                size = min(self._micro_batch, len(inputs.frames))
-                smaller = fitting_here(size, resting, self._device)
-                sentence = advice(size, smaller, self._device)
-                # With several ranks the others wait in the middle of the step: only a new start helps.
-                if size == 1 or not self._run.auto_micro_batch or self._accelerator.num_processes > 1:
-                    raise OutOfMemory(sentence) from error
-            # Outside the handler: the error's traceback holds the tensors of the pass.
-            _LOG.warning("%s Trying %d.", sentence, smaller)
-            self._optimiser.zero_grad()
-            self._micro_batch = smaller
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
-            restore_random_state(before)
-
-    def _judge(self) -> None:
-        """Evaluate after an epoch and write its checkpoints."""
-        single = self._config.data.single_slice
-        if self._parts.evaluate is not None:
-            with undisturbed(), torch.no_grad():
-                self._model.eval()
-                figures = dict(self._parts.evaluate(self._model, self._at.epoch))
-            self._figures = of_first_rank(figures, self._device)
-            value = self._figures[JUDGED_BY]
-            self._schedule.evaluated(value)
-            _LOG.info("epoch %d, step %d: %s", self._at.epoch, self._at.step, told(self._figures))
-            if self._log is not None and self._accelerator.is_main_process:
-                self._log.row("evaluation", self._at.step, epoch=self._at.epoch, **self._figures)
-            if self._stopping.is_better(value, self._at.epoch):
-                self._write(best_path(self._run, single))
-        if self._run.keep_epochs:
-            self._write(epoch_path(self._run, single, self._at.epoch))
+    def _evaluate(self, epoch: int) -> None:
+        """Judge the weights once, and keep them where they are the best; `epoch` counts from 1."""
+        if self._parts.evaluate is None or self._at.judged == self._at.step:
+            return
+        with undisturbed(), torch.no_grad(), self._average.in_place():
+            self._model.eval()
+            figures = dict(self._parts.evaluate(self._model, epoch))
+            self._model.train()
+        self._figures = of_first_rank(figures, self._device)
+        self._at.judged = self._at.step
+        value = self._judge.merit(self._figures)
+        self._schedule.evaluated(value)
+        _LOG.info("epoch %d, step %d: %s", epoch, self._at.step, told(self._figures))
+        if self._log is not None and self._accelerator.is_main_process:
+            self._log.row("evaluation", self._at.step, epoch=epoch, **self._figures)
+        if self._judge.is_better(value, self._at.step):
+            self._write(best_path(self._run, self._config.data.single_slice))
 
     def _write(self, path: Path) -> None:
-        weights = trained_weights(self._model, self._config.model)
-        if self._accelerator.is_main_process:
-            checkpoint = Checkpoint(self._config, weights, self._at.step, self._at.epoch, self._figures)
-            write_checkpoint(path, checkpoint)
+        with self._average.in_place():
+            weights = trained_weights(self._model, self._config.model)
+            if self._accelerator.is_main_process:
+                checkpoint = Checkpoint(self._config, weights, self._at.step, self._at.epoch, self._figures)
+                write_checkpoint(path, checkpoint)
         self._accelerator.wait_for_everyone()
 
     def _save_state(self) -> None:
@@ -265,15 +241,16 @@ class Trainer:
         scaler, negatives = self._accelerator.scaler, self._parts.negatives
         state: dict[str, Any] = {
             "config": settings.flat(self._config),
-            "position": [self._at.epoch, self._at.step_of_epoch, self._at.step],
+            "position": [self._at.epoch, self._at.step_of_epoch, self._at.step, self._at.judged],
             "random": random_state(),
             "weights": trained_weights(self._model, self._config.model),
+            "average": self._average.state(),
             "optimiser": local_state(self._optimiser.optimizer),
             "scaler": None if scaler is None else scaler.state_dict(),
             "schedule": self._schedule.state(),
-            "stopping": self._stopping.state(),
+            "judge": self._judge.state(),
             "negatives": None if negatives is None else negatives.state_dict(),
-            "micro_batch": self._micro_batch,
+            "micro_batch": self._gradients.micro_batch,
             "figures": self._figures,
         }
         self._files.write(self._at.step, state)
@@ -284,15 +261,16 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any]) -> None:
         load_weights(self._model, state["weights"], self._files.folder)
+        self._average.restore(state["average"])
         restore_local_state(self._optimiser.optimizer, state["optimiser"])
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(state["scaler"])
         if self._parts.negatives is not None:
             self._parts.negatives.load_state_dict(state["negatives"])
         self._schedule.restore(state["schedule"])
-        self._stopping.restore(state["stopping"])
+        self._judge.restore(state["judge"])
         self._at = Position(*state["position"])
-        self._micro_batch = state["micro_batch"]
+        self._gradients.micro_batch = state["micro_batch"]
         self._figures = state["figures"]
         restore_random_state(state["random"])
 

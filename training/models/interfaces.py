@@ -54,6 +54,10 @@ class RetrieverInputs:
     terms: Tokens
     texts: Tokens | None
 
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.frames)
+
     def to(self, device: torch.device) -> "RetrieverInputs":
         """The same on a device."""
 

@@ -75,7 +75,7 @@ def write_tiny_qwen2_audio(
         },
         audio_token_index=tokenizer.get_vocab()["<|AUDIO|>"],
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen2AudioForConditionalGeneration(config)
     with torch.no_grad():
@@ -104,7 +104,7 @@ def write_tiny_whisper(folder: Path, *, width: int = 32, layers: int = 2, mel_bi
         eos_token_id=2,
         decoder_start_token_id=1,
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         WhisperForConditionalGeneration(config).save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=mel_bins).save_pretrained(folder)  # type: ignore[no-untyped-call]
@@ -122,7 +122,7 @@ def write_tiny_encoder_lm(folder: Path, *, width: int = 32, layers: int = 2, see
         intermediate_size=2 * width,
         pad_token_id=tokenizer.pad_token_id,
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -27,6 +27,7 @@ from training.corpus.manifest import ManifestError, Utterance
 from training.evaluation.calibrate import Hop, StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference
 from training.export.folder import uncalibrated, write_model_folder
+from training.loop.stopping import Stopped
 from training.models.heads import HeadConfig
 
 WORDS = ("dog", "cat", "sun", "bird", "milk", "rope", "lamp", "tree")
@@ -266,6 +267,21 @@ def test_command_line_runs_a_stage(materials: Materials) -> None:
     main(command(materials, "g2p", "--g2p-epochs", "1", "--hold-out", "readers=1"))
     assert json.loads((materials.work / "recipe.json").read_text("utf-8"))["held_out"] == {"readers": 1}
     torch.set_num_threads(threads)
+
+
+def test_a_stopped_stage_ends_as_shells_expect(
+    materials: Materials, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends with status 130 and the step that is saved, not with a traceback."""
+
+    def stopped(materials: Materials, recipe: CompactRecipe) -> None:
+        raise Stopped("stopped after step 3; the same command goes on from there")
+
+    monkeypatch.setattr(stages, "pronouncing", stopped)
+    with pytest.raises(SystemExit) as ended:
+        main(command(materials, "g2p"))
+    assert ended.value.code == 130
+    assert "step 3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

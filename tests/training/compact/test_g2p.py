@@ -1,6 +1,7 @@
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,16 @@ from training.compact.g2p import (
     DictionaryError,
     G2pConfig,
     GraphemeToPhoneme,
+    Pronounced,
     Row,
     letter_ids,
+    pronouncing_loss,
     read_dictionary,
     split_words,
     train_g2p,
     word_accuracy,
 )
+from training.losses.total import Losses
 
 SMALL = G2pConfig(
     width=48,
@@ -141,9 +145,12 @@ def test_a_toy_spelling_is_learnt(toy: Path, tmp_path: Path) -> None:
     rows = toy_rows()
     assert len(rows) == 60
     assert word_accuracy(model, rows) > 0.9
-    log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text("utf-8").splitlines()]
-    assert [row["epoch"] for row in log] == list(range(SMALL.epochs))
-    assert log[-1]["loss"] < 0.2 * log[0]["loss"]
+    log = [json.loads(line) for line in (tmp_path / "out" / "g2p.jsonl").read_text("utf-8").splitlines()]
+    losses = [row["loss"] for row in log if row["kind"] == "step"]
+    accuracies = [row["train_word_accuracy"] for row in log if row["kind"] == "evaluation"]
+    assert len(losses) == len(accuracies) == SMALL.epochs
+    assert losses[-1] < 0.2 * losses[0]
+    assert accuracies[-1] == word_accuracy(model, rows)
 
 
 class KilledError(Exception):
@@ -154,15 +161,28 @@ def test_resumed_training_ends_the_same(toy: Path, tmp_path: Path, monkeypatch: 
     """A run killed in its third epoch and started again ends with exactly the weights of an unbroken one."""
     config = G2pConfig(width=16, layers=1, heads=2, batch_words=20, epochs=4, warmup_steps=3, held_out_share=0.1)
     whole = train_g2p(toy, tmp_path / "whole", config).state_dict()
-    clip, steps = torch.nn.utils.clip_grad_norm_, itertools.count()
+    steps = itertools.count()
 
-    def die_at_step_8(parameters: Iterable[Tensor], longest: float) -> None:
+    def die_at_step_8(log_probs: Tensor, said: Pronounced) -> Losses:
         if next(steps) == 7:
             raise KilledError
-        clip(parameters, longest)
+        return pronouncing_loss(log_probs, said)
 
-    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", die_at_step_8)
+    monkeypatch.setattr("training.compact.g2p.pronouncing_loss", die_at_step_8)
     with pytest.raises(KilledError):
         train_g2p(toy, tmp_path / "broken", config)
+    assert (tmp_path / "broken/g2p.resume/LATEST").exists()
     resumed = train_g2p(toy, tmp_path / "broken", config).state_dict()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_finished_training_is_not_run_again(toy: Path, tmp_path: Path) -> None:
+    """The same command reads what is there; for more epochs it trains anew."""
+    config = G2pConfig(width=16, layers=1, heads=2, batch_words=20, epochs=1, warmup_steps=3)
+    first = train_g2p(toy, tmp_path, config).state_dict()
+    written = (tmp_path / "g2p.pt").stat().st_mtime_ns
+    again = train_g2p(toy, tmp_path, config).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert (tmp_path / "g2p.pt").stat().st_mtime_ns == written
+    longer = train_g2p(toy, tmp_path, replace(config, epochs=2)).state_dict()
+    assert not torch.equal(first["out.weight"], longer["out.weight"])

@@ -1,6 +1,6 @@
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from streaming.symbols import CHARACTERS
 from training.compact.cache import CachedFrames, CachedWindow
 from training.compact.targets import Lexicon, target_of
 from training.compact.train_alignment import (
+    AlignmentLabels,
     AlignmentModel,
     AlignmentTrainingConfig,
     Batch,
     BatchSampler,
+    alignment_objective,
     spoil,
     train_alignment,
 )
@@ -73,9 +75,10 @@ def samplers(lexicon: Lexicon, config: AlignmentTrainingConfig) -> tuple[BatchSa
     return BatchSampler(blocks, lexicon, config), BatchSampler([block(60, 8, 3)], lexicon, config)
 
 
-def log_of(out: Path) -> list[dict[str, float]]:
-    """The rows of a training's log."""
-    return [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
+def judged(out: Path) -> list[dict[str, float]]:
+    """The evaluations in a training's log."""
+    rows = [json.loads(line) for line in (out / "alignment.jsonl").read_text("utf-8").splitlines()]
+    return [row for row in rows if row["kind"] == "evaluation"]
 
 
 def test_both_losses_fall(lexicon: Lexicon, tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_both_losses_fall(lexicon: Lexicon, tmp_path: Path) -> None:
         model(), *samplers(lexicon, replace(config, steps=1)), tmp_path / "a", replace(config, steps=1)
     )
     train_alignment(model(), *samplers(lexicon, config), tmp_path / "b", config)
-    before, after = log_of(tmp_path / "a")[-1], log_of(tmp_path / "b")[-1]
+    before, after = judged(tmp_path / "a")[-1], judged(tmp_path / "b")[-1]
     assert after["step"] == 120
     assert after["held_out_characters"] < 0.5 * before["held_out_characters"]
     assert after["held_out_phonemes"] < 0.5 * before["held_out_phonemes"]
@@ -99,14 +102,14 @@ class KilledError(Exception):
 class MortalSampler(BatchSampler):
     """Dies before its eighth batch."""
 
-    def __iter__(self) -> Iterator[Batch]:
-        for step, batch in enumerate(super().__iter__()):
+    def __call__(self, epoch: int, skip: int) -> Iterator[Batch]:
+        for step, batch in enumerate(super().__call__(epoch, skip), skip):
             if step == 7:
                 raise KilledError
             yield batch
 
 
-def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+def equal(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
     """Whether two sets of weights are equal to the bit."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
@@ -117,12 +120,12 @@ def test_resumed_training_ends_the_same(lexicon: Lexicon, tmp_path: Path, monkey
     average = train_alignment(whole, *samplers(lexicon, SHORT), tmp_path / "whole", SHORT)
     ticks = itertools.count()
     monkeypatch.setattr("time.monotonic", lambda: float(next(ticks)))
-    config = replace(SHORT, checkpoint_every_s=2.5)
+    config = replace(SHORT, checkpoint_every_s=9.5)
     mortal = MortalSampler([block(60, 24, 1), block(70, 24, 2)], lexicon, config)
     with pytest.raises(KilledError):
         train_alignment(model(), mortal, samplers(lexicon, config)[1], tmp_path / "broken", config)
-    saved_at = int(torch.load(tmp_path / "broken" / "state.pt", weights_only=True)["step"])
-    assert 0 < saved_at < 7
+    assert 0 < int((tmp_path / "broken/alignment.resume/LATEST").read_text().split()[0]) < 7
+    assert judged(tmp_path / "broken")[0]["step"] < 7
     resumed = model()
     torch.manual_seed(99)  # whatever happened in the new process before
     resumed_average = train_alignment(resumed, *samplers(lexicon, config), tmp_path / "broken", config)
@@ -133,24 +136,58 @@ def test_resumed_training_ends_the_same(lexicon: Lexicon, tmp_path: Path, monkey
 def test_a_finished_training_is_not_run_again(lexicon: Lexicon, tmp_path: Path) -> None:
     """Started again after its last step, a run returns its averaged weights at once."""
     average = train_alignment(model(), *samplers(lexicon, SHORT), tmp_path / "out", SHORT)
-    rows = len(log_of(tmp_path / "out"))
+    rows = len(judged(tmp_path / "out"))
     assert equal(average, train_alignment(model(), *samplers(lexicon, SHORT), tmp_path / "out", SHORT))
-    assert len(log_of(tmp_path / "out")) == rows
+    assert len(judged(tmp_path / "out")) == rows == 1
 
 
 def test_sampler_draws_by_weight(lexicon: Lexicon) -> None:
     """Collections are drawn by their weights; batches hold about as many frames as asked for."""
     config = replace(SHORT, collection_weights={"an4": 0.0})
     blocks = [block(60, 24, 1), block(70, 24, 2)]
-    batches = list(itertools.islice(BatchSampler(blocks, lexicon, config), 20))
-    assert {len(b.hidden) * b.hidden.shape[1] for b in batches} == {240, 210}
+    sampler, rng = BatchSampler(blocks, lexicon, config), np.random.default_rng(1)
+    batches = [sampler.drawn(rng) for _ in range(20)]
+    assert {len(hidden) * hidden.shape[1] for hidden, _ in batches} == {240, 210}
     allowed = {
         tuple(target_of(window, lexicon).characters.tolist())
         for cached in blocks
         for window in cached.windows
         if window.collection == "c"
     }
-    assert {tuple(target.characters.tolist()) for batch in batches for target in batch.targets} <= allowed
+    assert {tuple(target.tolist()) for _, labels in batches for target in labels.characters} <= allowed
+
+
+def test_a_step_has_its_own_batch(lexicon: Lexicon) -> None:
+    """Step n has the same spoilt frames whether the run was broken before it or not, and no other step has them."""
+    sampler, _ = samplers(lexicon, SHORT)
+    whole = [hidden for hidden, _ in sampler(0, 0)]
+    assert [hidden.tolist() for hidden, _ in sampler(0, 7)] == [hidden.tolist() for hidden in whole[7:]]
+    assert len({hidden.numpy().tobytes() for hidden in whole}) == SHORT.steps
+
+
+def test_rows_of_great_loss_teach_nothing(lexicon: Lexicon) -> None:
+    """After the first 200 steps, rows whose losses reach twice `worst_loss` are left out of the mean."""
+    config = replace(SHORT, steps=202, worst_loss=1.25)
+    sampler, _ = samplers(lexicon, config)
+    assert [labels.worst for _, labels in sampler(0, 198)] == [float("inf"), float("inf"), 2.5, 2.5]
+    hidden, labels = next(iter(sampler(0, 0)))
+    with torch.no_grad():
+        outputs = model().eval()(hidden)
+        each = [
+            float(alignment_objective(tuple(o[row : row + 1] for o in outputs), one_row(labels, row)).total)
+            for row in range(len(hidden))
+        ]
+        middle = sorted(each)[len(each) // 2]
+        kept = [loss for loss in each if loss < middle]
+        total = alignment_objective(outputs, replace(labels, worst=middle)).total
+    assert 0 < len(kept) < len(each)
+    assert float(total) == pytest.approx(np.mean(kept), rel=1e-5)
+
+
+def one_row(labels: AlignmentLabels, row: int) -> AlignmentLabels:
+    """The labels of one row."""
+    some = slice(row, row + 1)
+    return AlignmentLabels(labels.characters[some], labels.phonemes[some], labels.left[some], labels.right[some])
 
 
 def test_useless_windows_are_not_drawn(lexicon: Lexicon) -> None:
@@ -158,7 +195,7 @@ def test_useless_windows_are_not_drawn(lexicon: Lexicon) -> None:
     good = block(60, 2, 1)
     lost = replace(good.windows[0], left_wildcard=40)
     sampler = BatchSampler([replace(good, windows=(lost, good.windows[1]))], lexicon, SHORT)
-    assert sum(len(batch.targets) for batch in sampler.once()) == 1
+    assert sum(len(hidden) for hidden, _ in sampler.once()) == 1
     with pytest.raises(ManifestError, match="none of 2 cached windows"):
         BatchSampler([replace(good, windows=(lost, lost))], lexicon, SHORT)
 
@@ -166,7 +203,7 @@ def test_useless_windows_are_not_drawn(lexicon: Lexicon) -> None:
 def test_evaluation_takes_the_same_rows(lexicon: Lexicon) -> None:
     """Held-out windows are limited in number and the same at every call."""
     _, held_out = samplers(lexicon, SHORT)
-    first, second = ([b.hidden for b in held_out.once(size=3)] for _ in range(2))
+    first, second = ([hidden for hidden, _ in held_out.once(size=3)] for _ in range(2))
     assert [len(hidden) for hidden in first] == [3, 1]
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 

@@ -63,6 +63,21 @@ def test_settings_become_a_checkpoint(config: TrainConfig) -> None:
     assert {"audio_text", "audio_term", "no_term", "wrong_span", "alignment"} <= steps[0].keys()
 
 
+def test_a_run_is_judged_by_its_held_out_loss(config: TrainConfig) -> None:
+    """Asked for by its settings, the best weights are those of the least loss on the test rows, averaged or not."""
+    judged = replace(
+        config,
+        optimiser=replace(config.optimiser, schedule="cosine"),
+        run=replace(config.run, judged_by="loss", average=0.5, evaluate_every_steps=1, epochs=3),
+    )
+    outcome = run_training(judged)
+    assert outcome.best is not None
+    rows = [json.loads(line) for line in (config.run.logs / "a_full.jsonl").read_text("utf-8").splitlines()]
+    losses = {row["step"]: row["loss"] for row in rows if row["kind"] == "evaluation"}
+    assert len(losses) > 3
+    assert read_checkpoint(outcome.best).figures["loss"] == min(losses.values())
+
+
 def test_reading_processes_change_nothing(config: TrainConfig, tmp_path: Path) -> None:
     """With audio read by another process the weights are the same to the bit."""
     first = read_checkpoint(run_training(config).checkpoint).weights

@@ -208,3 +208,11 @@ def test_frozen_weights_without_a_base_come_back(tmp_path: Path) -> None:
     again = load_retriever(tmp_path / "m.pt")
     for key, value in again.state_dict().items():
         assert torch.equal(value, model.state_dict()[key])
+
+
+def test_a_part_is_no_retriever(tmp_path: Path) -> None:
+    """What a stage of the compact recipe trained is refused with the command that makes a model of the parts."""
+    part = replace(TINY, model=replace(TINY.model, part="alignment"))
+    write_checkpoint(tmp_path / "a.pt", Checkpoint(part, {"head.weight": torch.zeros(2, 2)}))
+    with pytest.raises(CheckpointError, match=r"the part alignment .*training\.compact export"):
+        load_retriever(tmp_path / "a.pt")

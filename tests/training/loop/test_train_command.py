@@ -17,12 +17,13 @@ from click.testing import CliRunner, Result
 from app.commands.pipeline import pipeline
 from app.commands.train import PRESETS, train
 from streaming.errors import SettingError
+from training.corpus.manifest import ManifestError
 from training.loop import presets
 from training.loop.checkpoint_files import Checkpoint, best_path, trained_weights, write_checkpoint
 from training.loop.config import TrainConfig
 from training.loop.ports import Outcome, Progress
 from training.loop.presets import preset
-from training.loop.settings import read
+from training.loop.settings import read, written
 from training.models.retriever import build_retriever
 
 
@@ -303,3 +304,174 @@ def test_bad_rows_end_the_pipeline_before_it_trains(training: Training, rows: li
     assert not training.seen
     call(pipeline, "--preset", "tiny", *rows, "--max-bad-share", "0.5", "--skip", "evaluate", "--skip", "export")
     assert len(training.seen) == 1
+
+
+PIPELINE = ("--preset", "tiny", "--save-path", "out/m_full.pt")
+
+
+def test_a_finished_training_is_not_repeated(training: Training, rows: list[str], tmp_path: Path) -> None:
+    """The same command goes on to evaluation and export and says so; --fresh trains anew."""
+    call(pipeline, *PIPELINE, *rows, "--skip", "evaluate", "--skip", "export")
+    again = call(pipeline, *PIPELINE, *rows, "--log-every", "5")
+    assert len(training.seen) == 1
+    assert "trained already: out/m_full.pt, 3 steps; --fresh trains anew" in again.stderr
+    assert "changed since" not in again.stderr
+    assert (tmp_path / "out/m_best_evaluation.html").exists()
+    assert (tmp_path / "out/m_full_model/spec.json").exists()
+    call(pipeline, *PIPELINE, *rows, "--fresh", "--skip", "evaluate", "--skip", "export")
+    assert len(training.seen) == 2
+
+
+def test_rows_that_changed_since_a_training_are_told(training: Training, rows: list[str], tmp_path: Path) -> None:
+    """The user learns that the checkpoint knows nothing of them."""
+    only_train = ("--skip", "evaluate", "--skip", "export")
+    call(pipeline, *PIPELINE, *rows, *only_train)
+    later = (tmp_path / "out/m_full.pt").stat().st_mtime + 10
+    os.utime(tmp_path / "glossary.json", (later, later))
+    assert "glossary.json changed since" in call(pipeline, *PIPELINE, *rows, *only_train).stderr
+
+
+def test_other_settings_never_replace_a_finished_training_unasked(training: Training, rows: list[str]) -> None:
+    """What differs is named; --skip train and --fresh are the two ways on, and both work."""
+    only_train = ("--skip", "evaluate", "--skip", "export")
+    call(pipeline, *PIPELINE, *rows, *only_train)
+    with pytest.raises(SettingError, match=r"out/m_full.pt is a finished .*\(run.epochs 2 -> 3\); give --fresh"):
+        call(pipeline, *PIPELINE, *rows, "--epochs", "3", *only_train)
+    call(pipeline, *PIPELINE, *rows, "--epochs", "3", *only_train, "--skip", "train")
+    assert len(training.seen) == 1
+    call(pipeline, *PIPELINE, *rows, "--epochs", "3", *only_train, "--fresh")
+    assert training.seen[1].run.epochs == 3
+
+
+def test_an_unfinished_training_goes_on(training: Training, rows: list[str], tmp_path: Path) -> None:
+    """A state to go on from counts for more than the checkpoint of an earlier run."""
+    only_train = ("--skip", "evaluate", "--skip", "export")
+    call(pipeline, *PIPELINE, *rows, *only_train)
+    (tmp_path / "out/m_full.resume").mkdir()
+    (tmp_path / "out/m_full.resume/LATEST").write_text("1 1\n")
+    call(pipeline, *PIPELINE, *rows, *only_train)
+    assert len(training.seen) == 2
+
+
+def test_a_calibrated_folder_is_not_exported_over(training: Training, rows: list[str], tmp_path: Path) -> None:
+    """A repeat keeps thresholds that were set since; the folder of an older checkpoint is replaced."""
+    call(pipeline, *PIPELINE, *rows, "--skip", "evaluate", "--skip", "export")
+    folder, checkpoint = tmp_path / "out/m_full_model", tmp_path / "out/m_best.pt"
+    folder.mkdir()
+    (folder / "spec.json").write_text('{"calibration_report": {}}')
+    repeated = call(pipeline, *PIPELINE, *rows, "--skip", "evaluate")
+    assert "left as it is: out/m_full_model is calibrated" in repeated.stderr
+    assert [path.name for path in folder.iterdir()] == ["spec.json"]
+    later = (folder / "spec.json").stat().st_mtime + 10
+    os.utime(checkpoint, (later, later))
+    call(pipeline, *PIPELINE, *rows, "--skip", "evaluate")
+    assert "calibration_report" not in json.loads((folder / "spec.json").read_text())
+
+
+@pytest.fixture
+def shards(training: Training, rows: list[str], tmp_path: Path) -> Path:
+    """The document's layout without its merged file: three shards, the second of test rows."""
+    folder = tmp_path / "data/samples/xl"
+    folder.mkdir(parents=True)
+    train, test = (json.loads((tmp_path / name).read_text()) for name in ("train.json", "test.json"))
+    for name, part in (("0_500000", train[:2]), ("500000_1000000", test), ("1000000_1500000", train[1:])):
+        placed = [row | {"audio": f"../../../{row['audio']}"} for row in part]
+        (folder / f"term_level_chunks_{name}.json").write_text(json.dumps(placed))
+    (folder / "notes.json").write_text("[]")
+    (tmp_path / "data/terms").mkdir()
+    (tmp_path / "glossary.json").rename(tmp_path / "data/terms/glossary_filtered.json")
+    (tmp_path / "data/terms/alt2main.json").write_text("{}")
+    return folder
+
+
+IN_LAYOUT = ("--preset", "standard", "--skip", "train", "--skip", "evaluate", "--skip", "export")
+
+
+def test_shards_are_merged_where_the_merged_file_is_missing(shards: Path, tmp_path: Path) -> None:
+    """In the order of their numbers, each row once, without the test shard, and told; a second run merges nothing."""
+    merged_file = tmp_path / "data/xl_term_level_chunks_merged.json"
+    told = call(pipeline, *IN_LAYOUT).stderr
+    assert "stage 1 of 2, merge" in told
+    test_shard = "data/samples/xl/term_level_chunks_500000_1000000.json"
+    assert f"merging 2 shards into data/xl_term_level_chunks_merged.json, without {test_shard}: test rows" in told
+    assert [row["segment_id"] for row in json.loads(merged_file.read_text())] == ["r0", "r1", "r2", "r3"]
+    (log,) = tmp_path.glob("logs/qwen2_audio_term_level_pipeline_*.log")
+    assert f"merged.json, without {test_shard}: test rows; 1 repeated, 0 bad" in log.read_text()
+    assert "8 rows checked, 0 cannot be used" in log.read_text()
+    merged_file.write_text("[]")
+    call(pipeline, *IN_LAYOUT, "--skip", "check")
+    assert merged_file.read_text() == "[]"
+
+
+def test_merging_can_be_left_out(shards: Path, tmp_path: Path) -> None:
+    """--skip merge, and `termcue train`, which never merges, name the missing file and the cure."""
+    for command, skip in ((pipeline, [*IN_LAYOUT[2:], "--skip", "merge"]), (train, [])):
+        with pytest.raises(SettingError, match=r"merged.json does not exist; .*merge its shards with termcue pipeline"):
+            call(command, *skip)
+    assert not (tmp_path / "data/xl_term_level_chunks_merged.json").exists()
+
+
+def test_the_documents_test_shard_is_never_merged(shards: Path, tmp_path: Path) -> None:
+    """Also where another shard holds the test rows: the merged file outlives the run."""
+    other = "data/samples/xl/term_level_chunks_0_500000.json"
+    told = call(pipeline, *IN_LAYOUT, "--test-samples", other, "--skip", "check").stderr
+    assert (
+        "without data/samples/xl/term_level_chunks_0_500000.json and data/samples/xl/term_level_chunks_500000" in told
+    )
+    rows = json.loads((tmp_path / "data/xl_term_level_chunks_merged.json").read_text())
+    assert [row["segment_id"] for row in rows] == ["r1", "r2", "r3"]
+
+
+def test_a_test_shard_alone_makes_no_training_file(shards: Path) -> None:
+    """There is nothing to train on, which is said before anything is written."""
+    for name in ("0_500000", "1000000_1500000"):
+        (shards / f"term_level_chunks_{name}.json").unlink()
+    with pytest.raises(SettingError, match=r"merged.json does not exist; give another to --train\.$"):
+        call(pipeline, *IN_LAYOUT)
+
+
+def test_too_many_bad_rows_leave_no_merged_file(shards: Path, tmp_path: Path) -> None:
+    """The share is that of --max-bad-share, and the first reason is named."""
+    (shards / "term_level_chunks_0_500000.json").write_text('[{"x": 1}]')
+    with pytest.raises(ManifestError, match=r"1 of 4 rows cannot be used, more than 5%.*neither segment_id nor id"):
+        call(pipeline, *IN_LAYOUT)
+    assert not (tmp_path / "data/xl_term_level_chunks_merged.json").exists()
+    assert "1 row cannot be used, the first" in call(pipeline, *IN_LAYOUT, "--max-bad-share", "0.3").stderr
+
+
+def test_settings_come_from_a_file(rows: list[str], tmp_path: Path) -> None:
+    """What --show-settings printed stands in the place of a preset; options still change it."""
+    mine = settings("--preset", "rejection-focused", *rows, "--head-width", "96", "--epochs", "7", "--fresh")
+    assert mine.model.head_width == 96
+    (tmp_path / "mine.json").write_text(json.dumps(written(mine)))
+    file = ("--settings", str(tmp_path / "mine.json"))
+    assert settings(*file) == mine
+    changed = settings(*file, "--epochs", "8", "--single-slice")
+    assert (changed.run.epochs, changed.losses) == (8, mine.losses)
+    assert changed.run.save_path == Path("data/qwen2_audio_term_level_single.pt")
+    # Rows of one's own stay: a slice of them is their first file.
+    assert changed.data.train == mine.data.train
+
+
+def test_a_preset_and_a_file_exclude_each_other(tmp_path: Path) -> None:
+    """On the command line; of a default and an option, the option wins."""
+    (tmp_path / "mine.json").write_text(json.dumps(written(preset("compact"))))
+    file = str(tmp_path / "mine.json")
+    both = call(train, "--settings", file, "--preset", "debug")
+    assert both.exit_code == 2
+    assert "--preset and --settings exclude each other" in both.stderr
+    runner = CliRunner()
+    for default, typed, wanted in (
+        ({"preset": "debug"}, ["--settings", file], "compact"),
+        ({"settings": file}, ["--preset", "debug"], "debug"),
+        ({"settings": file, "preset": "debug"}, [], "compact"),
+    ):
+        result = runner.invoke(train, [*typed, "--show-settings"], default_map=default, catch_exceptions=False)
+        assert read(json.loads(result.stdout)) == preset(wanted)
+
+
+def test_files_that_hold_no_settings_are_named(tmp_path: Path) -> None:
+    """With the setting that is unknown."""
+    (tmp_path / "mine.json").write_text('{"run": {"batch": 3}}')
+    with pytest.raises(SettingError, match=r"mine.json: there is no setting run.batch;"):
+        call(train, "--settings", str(tmp_path / "mine.json"))

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import os
 import resource
@@ -15,7 +16,7 @@ from torch import nn
 from streaming.errors import SettingError
 from training.loop.checkpoint import CheckpointError
 from training.loop.checkpoint_files import read_checkpoint, resume_folder
-from training.loop.config import HardNegativeConfig, OptimiserConfig
+from training.loop.config import HardNegativeConfig, OptimiserConfig, TrainConfig
 from training.loop.memory import OutOfMemory
 from training.loop.ports import Batch, Parts, TrainingError
 from training.loop.stopping import Stopped
@@ -373,3 +374,141 @@ def test_no_evaluation_means_no_best(tmp_path: Path) -> None:
     assert outcome.best is None
     assert outcome.epochs == 3
     assert not (tmp_path / "toy_best.pt").exists()
+
+
+AVERAGED = {"average": 0.9, "evaluate_every_steps": 3, "judged_by": "loss", "early_stop_patience": 0}
+
+
+def averaged_config(folder: Path, **run: object) -> TrainConfig:
+    """Averaged weights, a cosine, and evaluations within an epoch."""
+    config = toy_config(folder, **{**AVERAGED, **run})
+    return dataclasses.replace(config, optimiser=dataclasses.replace(config.optimiser, schedule="cosine"))
+
+
+def evaluations(folder: Path) -> list[dict[str, float]]:
+    """The rows of evaluations in the log of a run."""
+    rows = [json.loads(line) for line in (folder / "logs/toy_full.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == "evaluation"]
+
+
+@pytest.mark.parametrize("at", [0, 3, 5, 9])
+def test_an_averaged_run_goes_on_exactly(tmp_path: Path, at: int) -> None:
+    """Average, cosine and evaluations within an epoch are those of an unbroken run, wherever it was broken."""
+    whole = weights_of(Trainer(averaged_config(tmp_path / "whole"), toy_parts()).run().checkpoint)
+    config, parts = averaged_config(tmp_path / "broken"), toy_parts()
+    with pytest.raises(Broken):
+        Trainer(config, dataclasses.replace(parts, batches=BreakingBatches(parts.batches, at))).run()
+    torch.rand(7)
+    assert_equal(weights_of(Trainer(config, toy_parts()).run().checkpoint), whole)
+    assert_equal(weights_of(tmp_path / "broken/toy_best.pt"), weights_of(tmp_path / "whole/toy_best.pt"))
+    assert evaluations(tmp_path / "broken") == evaluations(tmp_path / "whole")
+
+
+def test_the_average_is_what_is_judged_and_saved(tmp_path: Path) -> None:
+    """All checkpoints hold the average, of which the figures are; the weights themselves train as without it."""
+    plain = averaged_config(tmp_path / "plain", average=0.0)
+    whole = weights_of(Trainer(plain, toy_parts()).run().checkpoint)
+    parts = toy_parts()
+    config = averaged_config(tmp_path / "averaged")
+    saved = weights_of(Trainer(config, parts).run().checkpoint)
+    live = {name: parameter.detach() for name, parameter in parts.model.named_parameters()}
+    assert_equal(live, whole)
+    assert not all(torch.equal(saved[name], whole[name]) for name in saved)
+    assert_equal(weights_of(tmp_path / "averaged/toy_epoch3.pt"), saved)
+    parts.model.load_state_dict(saved)
+    with torch.no_grad():
+        assert parts.evaluate is not None
+        figures = parts.evaluate(parts.model.eval(), 3)
+    assert figures["loss"] == pytest.approx(evaluations(tmp_path / "averaged")[-1]["loss"])
+
+
+def test_a_run_is_judged_every_so_many_steps_and_after_each_epoch(tmp_path: Path) -> None:
+    """Four steps an epoch and an evaluation every three: never twice for one step; the least loss is the best."""
+    outcome = Trainer(averaged_config(tmp_path), toy_parts()).run()
+    rows = evaluations(tmp_path)
+    assert [(row["step"], row["epoch"]) for row in rows] == [(3, 1), (4, 1), (6, 2), (8, 2), (9, 3), (12, 3)]
+    assert outcome.best is not None
+    best = min(rows, key=lambda row: row["loss"])
+    kept = read_checkpoint(outcome.best)
+    assert (kept.step, kept.figures["loss"]) == (best["step"], best["loss"])
+
+
+def test_a_run_is_judged_every_so_many_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock within an epoch; the weights do not change by it."""
+    whole = weights_of(Trainer(averaged_config(tmp_path / "whole"), toy_parts()).run().checkpoint)
+    ticks = itertools.count()
+    monkeypatch.setattr("time.monotonic", lambda: float(next(ticks)))
+    config = averaged_config(tmp_path / "timed", evaluate_every_steps=0, evaluate_every_s=5.0)
+    assert_equal(weights_of(Trainer(config, toy_parts()).run().checkpoint), whole)
+    steps = [row["step"] for row in evaluations(tmp_path / "timed")]
+    assert {4, 8, 12} < set(steps)
+    assert steps == sorted(set(steps))
+
+
+def test_a_run_can_end_early_within_an_epoch(tmp_path: Path) -> None:
+    """Patience counts evaluations, those within an epoch too."""
+    parts = dataclasses.replace(toy_parts(), evaluate=lambda model, epoch: {"loss": 1.0})
+    outcome = Trainer(averaged_config(tmp_path, early_stop_patience=2, epochs=9), parts).run()
+    assert (outcome.steps, outcome.ended) == (6, "early")
+    assert read_checkpoint(tmp_path / "toy_best.pt").step == 3
+
+
+def test_a_figure_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A run cannot be judged by what its evaluation does not give."""
+    with pytest.raises(SettingError, match=r"'mrr'.*recall@10, loss.*run.judged_by"):
+        Trainer(averaged_config(tmp_path, judged_by="mrr"), toy_parts()).run()
+
+
+def test_a_cosine_keeps_its_length(tmp_path: Path) -> None:
+    """With a plateau an unfinished run may be made longer; along a cosine every rate would be another."""
+    parts = toy_parts()
+    with pytest.raises(Broken):
+        Trainer(averaged_config(tmp_path), dataclasses.replace(parts, batches=BreakingBatches(parts.batches, 2))).run()
+    with pytest.raises(SettingError, match=r"run\.epochs 3 -> 4"):
+        Trainer(averaged_config(tmp_path, epochs=4), toy_parts()).run()
+
+
+class Line(nn.Module):
+    """y = w x: a model that is no retriever, on inputs that cannot be cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"new": [self.weight]}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weight * x
+
+
+class LineBatches:
+    """x and 3 x."""
+
+    def __len__(self) -> int:
+        return 100
+
+    def __call__(self, epoch: int, skip: int) -> Iterator[Batch]:
+        for step in range(skip, len(self)):
+            x = torch.linspace(-1, 1, 8) + step % 3
+            yield x, 3 * x
+
+
+def test_any_model_is_trained(tmp_path: Path) -> None:
+    """Inputs need a length and a device, outputs only an objective; each batch is passed whole."""
+
+    def squares(outputs: torch.Tensor, labels: torch.Tensor) -> Losses:
+        return Losses((outputs - labels).square().mean(), {})
+
+    config = averaged_config(tmp_path, epochs=1, average=0.0)
+    config = dataclasses.replace(config, optimiser=OptimiserConfig(rate=0.1, warmup_steps=1, schedule="cosine"))
+    outcome = Trainer(config, Parts(Line(), LineBatches(), squares)).run()
+    assert float(weights_of(outcome.checkpoint)["weight"]) == pytest.approx(3.0, abs=0.05)
+
+
+def test_biases_decay_only_if_asked_for(tmp_path: Path) -> None:
+    """`decay_all` puts one decay on everything, and `second_moment` is AdamW's."""
+    config = toy_config(tmp_path)
+    config = dataclasses.replace(config, optimiser=OptimiserConfig(decay_all=True, second_moment=0.98))
+    groups = Trainer(config, toy_parts())._optimiser.param_groups
+    assert {(group["weight_decay"], group["betas"]) for group in groups} == {(0.01, (0.9, 0.98))}
