@@ -29,7 +29,7 @@ DEPENDENCIES = ("numpy", "soxr", "soundfile", "webrtcvad-wheels", "websockets", 
 # The extra `train`.
 TRAINING = (
     *("torch", "transformers", "accelerate", "peft", "tensorboard", "safetensors", "tokenizers", "ijson", "praatio"),
-    *("onnx", "scikit-learn", "matplotlib"),
+    *("onnx", "scikit-learn", "matplotlib", "huggingface-hub"),
 )
 # Module -> the distributions that may own it; only one of them at a time.
 SHARED_MODULES = {

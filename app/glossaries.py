@@ -12,7 +12,7 @@ from app.places import Places
 from app.progress import progress_bar
 from app.wiring import SOURCE_LANG, OpenGlossary
 from index_builder.build import build_index
-from index_builder.formats import GlossaryFile, Languages, parse_glossary, read_source
+from index_builder.formats import GlossaryFile, Languages, RejectedRow, parse_glossary, read_source
 from index_builder.glossary import Glossary, assemble
 from index_builder.publish import cached_index, content_key, current, load_version, publish, published, version_name
 from index_builder.report import IndexReport
@@ -104,18 +104,23 @@ def _open_file(path: Path, glossary_id: str, folder: ModelFolder, places: Places
 
 def _tell(report: IndexReport, path: Path) -> None:
     """Say on standard error what a user would otherwise miss in the hints."""
-    if report.rejected:
-        first = report.rejected[0]
-        note(
-            f"{len(report.rejected)} of {counted(report.rows, 'row')} of {path} are not used; the first is line "
-            f"{first.line}: {first.value!r}: {first.reason}; all of them: termcue reindex {path} --check"
-        )
+    note_rejected(path, report.rejected, report.rows)
     for warning in report.warnings[:SHOWN_WARNINGS]:
         note(f"warning: {f'{warning.entry}: ' if warning.entry else ''}{warning.message}")
     if len(report.warnings) > SHOWN_WARNINGS:
         note(f"and {len(report.warnings) - SHOWN_WARNINGS} more: termcue reindex {path} --check")
     if not report.target_langs:
         note(f"this glossary has no translations: {path}")
+
+
+def note_rejected(path: Path, rejected: Sequence[RejectedRow], rows: int) -> None:
+    """Say on standard error how many rows of a file are not used, and why the first is not."""
+    if rejected:
+        first = rejected[0]
+        note(
+            f"{len(rejected)} of {counted(rows, 'row')} of {path} are not used; the first is line {first.line}: "
+            f"{first.value!r}: {first.reason}; all of them: termcue reindex {path} --check"
+        )
 
 
 def read_glossaries(

@@ -26,7 +26,13 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("manifest", type=NamedPath())
 @click.option("--textgrids", type=NamedPath(), required=True, metavar="DIR", help="ID.TextGrid of each segment.")
-@click.option("--glossary", type=NamedPath(), required=True, metavar="FILE", help="JSON glossary, or a term a line.")
+@click.option(
+    "--glossary",
+    type=NamedPath(),
+    required=True,
+    metavar="FILE",
+    help="Terms, in any format of `termcue reindex`.",
+)
 @click.option("--aliases", type=NamedPath(), metavar="FILE", help="alt2main.json: other names of terms.")
 @click.option("--out", type=NamedPath(), required=True, metavar="DIR", help="Folder of the rows and their audio.")
 @click.option("--tier", default="words", show_default=True, help="Tier of the TextGrids that holds the words.")
@@ -95,9 +101,10 @@ def align(
     """Find the terms of a glossary in the segments of a MANIFEST and cut a chunk around each of them.
 
     MANIFEST is a table parted by tabs: id, audio (path, or path:offset:frames), n_frames, speaker, src_text, src_lang.
-    Written are term_level_chunks.json with its audio, rejected.jsonl with each segment that cannot be used and why,
-    and contexts.jsonl if asked for. A run that was stopped goes on where it was.
+    Written are term_level_chunks.json with its audio, contexts.jsonl if asked for, and align/rejected.jsonl with each
+    segment that cannot be used and why. A run that was stopped goes on where it was.
     """
+    from app.training_glossary import training_glossary
     from training.corpus.align import align as align_corpus
     from training.corpus.chunks import ChunkConfig
     from training.corpus.contexts import ContextConfig
@@ -108,7 +115,7 @@ def align(
     job = AlignJob(
         manifest=manifest,
         textgrids=textgrids,
-        glossary=glossary,
+        glossary=training_glossary(glossary),
         out=out,
         aliases=aliases,
         mined=_mined(manifest, out, mine_model) if mine else None,
@@ -126,10 +133,11 @@ def align(
 
 def _mined(manifest: Path, out: Path, model: str) -> Path:
     """The glossary of mined terms, made once for a folder of rows."""
+    from training.corpus.align import BOOKKEEPING
     from training.corpus.mining import MiningError, SpacyTagger, mine_terms, write_mined
     from training.corpus.segments import SegmentTable
 
-    path = out / "mined_terms.json"
+    path = out / BOOKKEEPING / "mined_terms.json"
     if not path.exists():
         found = mine_terms(SegmentTable(manifest).texts(), SpacyTagger(model))
         if not found:

@@ -31,7 +31,7 @@ Examples:
     "--glossary",
     type=NamedPath(),
     metavar="FILE",
-    help="Terms to choose from, with their aliases and translations. [default: the terms of the rows]",
+    help="Terms to choose from, in any format of `termcue reindex`. [default: the terms of the rows]",
 )
 @click.option("--aliases", type=NamedPath(), metavar="FILE", help="alt2main.json: other names of terms.")
 @click.option("--out", type=NamedPath(), required=True, metavar="FILE", help="JSON lines, one for each row.")
@@ -66,6 +66,7 @@ def mine_negatives(
     """
     _require_training()
     from app.progress import progress_bar
+    from app.training_glossary import training_glossary
     from training.corpus.glossary import TrainingGlossary, TrainingTerm, read_training_glossary
     from training.corpus.lines import BadRows
     from training.corpus.rows import read_examples
@@ -79,7 +80,10 @@ def mine_negatives(
     for example in read_examples(samples, on_bad=unread):
         rows += 1
         used.update(dict.fromkeys(term.term for term in example.terms))
-    names = TrainingGlossary(map(TrainingTerm, used)) if glossary is None else read_training_glossary(glossary, aliases)
+    if glossary is None:
+        names = TrainingGlossary(map(TrainingTerm, used))
+    else:
+        names = read_training_glossary(training_glossary(glossary), aliases)
     bank = TermBank.of((term.term for term in names.terms), names)
     _check_bank(bank.terms)
     device = device_of(provider)

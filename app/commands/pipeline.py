@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.commands.train import gpu_numbers, hyphens, report, settings_of, train_with_bar, training_options
+from app.commands.train import (
+    gpu_numbers,
+    hyphens,
+    report,
+    settings_of,
+    train_with_bar,
+    training_options,
+    with_training_glossary,
+)
 from app.notes import counted, note
 from app.options import Command, FiniteRange, NamedPath, json_option
 
@@ -109,6 +117,7 @@ def pipeline(
 
     merge = None if "merge" in skip else to_merge(config)
     check_files(config if merge is None else with_shards(config, merge))
+    config = with_training_glossary(config)
     finished = None if "train" in skip else finished_training(config)
     makers: dict[str, Callable[[], str]] = {} if merge is None else {"merge": lambda: _merge(config, merge)}
     makers |= {

@@ -84,7 +84,8 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--test-samples",), {"type": NamedPath(), "metavar": "FILE", "help": "Held-out rows; refused where they share a "
       "recording, speaker or segment with training."}),
     (("--allow-leak/--no-allow-leak",), {"help": "Train although test rows share something with training."}),
-    (("--glossary",), {"type": NamedPath(), "metavar": "FILE", "help": "Terms with translations and descriptions."}),
+    (("--glossary",), {"type": NamedPath(), "metavar": "FILE", "help": "Terms with translations and descriptions, "
+      "in any format of `termcue reindex`."}),
     (("--aliases",), {"type": NamedPath(), "metavar": "FILE", "help": "alt2main.json: other names of terms."}),
     (("--text-field",), {"type": _choice("term", "short_description"), "help": "What is read for a term."}),
     (("--single-slice/--no-single-slice",), {"help": "Only the first shard: a quick check."}),
@@ -214,6 +215,17 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def with_training_glossary(config: "TrainConfig") -> "TrainConfig":
+    """The settings with their glossary in the form that training reads. Raises GlossaryError."""
+    from dataclasses import replace
+
+    from app.training_glossary import training_glossary
+
+    if config.data.glossary is None:
+        return config
+    return replace(config, data=replace(config.data, glossary=training_glossary(config.data.glossary)))
+
+
 def require_training() -> None:
     """Raise SettingError where the extra `train` is not installed."""
     from streaming.errors import SettingError
@@ -271,6 +283,7 @@ def train(
     from training.loop.overrides import check_files
 
     check_files(config)
+    config = with_training_glossary(config)
     if slurm or slurm_dry_run:
         _submit(config, job, slurm_dry_run, as_json)
         return

@@ -7,13 +7,14 @@ judgement are in no training row.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from app.cli import run
 from tests.training import espeak
-from training.corpus.rows import read_examples
+from training.corpus.rows import read_examples, write_examples
 from training.evaluation.evaluate import EvaluationTerms
 from training.evaluation.retriever import evaluate_retriever
 from training.loop import settings
@@ -28,9 +29,10 @@ from training.loop.config import (
 )
 from training.models.retriever import build_retriever
 from training.models.tiny import write_tiny_qwen2_audio
+from training.speech.carriers import PHRASES
 
 CARRIERS = (("the", ""), ("a", ""), ("", "is"), ("this", ""))
-TRAINING_VOICES = 26
+TRAINING_VOICES = 32
 
 torch.set_num_threads(1)  # on few cores the threads of small products wait for each other
 
@@ -46,15 +48,15 @@ class Trained:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Speech of 200 terms by 26 voices, and `termcue train` on it."""
+    """Speech of 200 terms by 32 voices, and `termcue train` on it."""
     folder = tmp_path_factory.mktemp("learning")
     terms = espeak.technical_terms()
-    speakers = [espeak.voices()[7 * i % 160] for i in range(TRAINING_VOICES + 7)]
-    heard, unheard = espeak.PHRASES[:80], espeak.PHRASES[80:]
+    speakers = [espeak.voices()[7 * i % 160] for i in range(TRAINING_VOICES + 8)]
+    heard, unheard = PHRASES[:80], PHRASES[80:]
     for name, some, phrases, share in (
         ("test", speakers[:4], unheard, 0.3),
-        ("dev", speakers[4:7], unheard, 0.3),
-        ("train", speakers[7:], heard, 0.3),
+        ("dev", speakers[4:8], unheard, 0.3),
+        ("train", speakers[8:], heard, 0.3),
     ):
         espeak.make_corpus(folder / name, terms, some, 1, no_term_share=share, phrases=phrases, carriers=CARRIERS)
     words = [word for term in terms for word in term.split()]
@@ -63,8 +65,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     config = TrainConfig(
         model=ModelConfig(model_name=str(model), dim=64, head_width=96, unfreeze_layers=None, offline=True),
         losses=LossConfig(no_term=1.5),
-        # With them a row meets nearly all 200 terms, and not those of its batch alone.
-        hard_negatives=HardNegativeConfig(candidates=50, per_batch=150),
+        hard_negatives=HardNegativeConfig(candidates=20, per_batch=8),
         data=DataConfig(
             train=(folder / "train" / "rows.jsonl",), no_term_share=0.3, augment=False, spans_per_row=8, workers=1
         ),
@@ -78,15 +79,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.fixture(scope="module")
-def figures(trained: Trained) -> dict[str, float]:
-    """What `termcue evaluate` says of four unheard voices, with the threshold chosen on three others."""
+def figures(trained: Trained) -> dict[str, Any]:
+    """What `termcue evaluate` says of four unheard voices, with the threshold chosen on four others."""
     out = trained.folder / "evaluation.json"
     options = [
         f"--samples={trained.folder / 'test' / 'rows.jsonl'}",
         f"--development={trained.folder / 'dev' / 'rows.jsonl'}",
     ]
     assert run(["evaluate", f"--model={trained.config.run.save_path}", *options, f"--out={out}", "--json"]) == 0
-    scores: dict[str, float] = json.loads(out.read_text("utf-8"))["scores"]["test"][0]
+    scores: dict[str, Any] = json.loads(out.read_text("utf-8"))["scores"]["test"][0]
     return scores
 
 
@@ -99,13 +100,13 @@ def test_untrained_it_guesses(trained: Trained) -> None:
     assert found.recall_at_10 < 0.15
 
 
-def test_terms_of_unheard_voices_are_found(figures: dict[str, float]) -> None:
+def test_terms_of_unheard_voices_are_found(figures: dict[str, Any]) -> None:
     """After it, the right one is among ten in at least nine of ten occurrences."""
     assert figures["occurrences"] == 800
     assert figures["recall_at_10"] >= 0.9
 
 
-def test_speech_without_a_term_is_rejected(figures: dict[str, float]) -> None:
+def test_speech_without_a_term_is_rejected(figures: dict[str, Any]) -> None:
     """At the threshold that leaves nine of ten, at least nine of ten rows without a term are rejected.
 
     The phrases of these rows were never trained on, and the threshold comes from other voices.
@@ -125,7 +126,10 @@ def test_the_exported_folder_hears_them(
     speech = f"--speech={folder / 'dev'}"
     assert run(["export", str(trained.config.run.save_path), str(model), speech, "--precision=int8", "--offline"]) == 0
     glossary = f"--glossary={folder / 'terms.csv'}"
-    assert run(["calibrate", f"--model={model}", f"--speech={folder / 'dev' / 'rows.jsonl'}", glossary]) == 0
+    dev = list(read_examples([folder / "dev" / "rows.jsonl"]))
+    two = sorted({row.speaker for row in dev})[:2]
+    write_examples(folder / "two.jsonl", [row for row in dev if row.speaker in two])
+    assert run(["calibrate", f"--model={model}", f"--speech={folder / 'two.jsonl'}", glossary]) == 0
     capsys.readouterr()
     recording = min((folder / "test").glob("*.wav"))
     assert run(["listen", str(recording), glossary, f"--model={model}", "--json"]) == 0

@@ -19,8 +19,10 @@ from training.corpus.segments import SegmentTable
 
 PART_LINES = 200
 Progress = Callable[[int, int], None]
-CHUNKS, CONTEXTS, REJECTED = "term_level_chunks.json", "contexts.jsonl", "rejected.jsonl"
-_STATE = "align.json"
+CHUNKS, CONTEXTS = "term_level_chunks.json", "contexts.jsonl"
+# A folder of its own for all that is no row: the folder above is read as one of shards.
+BOOKKEEPING = "align"
+REJECTED, STATE, PARTS = (f"{BOOKKEEPING}/{name}" for name in ("rejected.jsonl", "state.json", "parts"))
 
 
 def align(job: AlignJob, *, workers: int = 1, progress: Progress = lambda done, total: None) -> AlignCounts:
@@ -57,7 +59,7 @@ def align(job: AlignJob, *, workers: int = 1, progress: Progress = lambda done, 
 
 def _begin(job: AlignJob) -> AlignCounts | None:
     """The counts of a finished run of the same job; otherwise the folder is made ready."""
-    state_file, folder = job.out / _STATE, job.out / "parts"
+    state_file, folder = job.out / STATE, job.out / PARTS
     ours = json.loads(json.dumps(job.settings()))
     if state_file.exists():
         state = json.loads(state_file.read_text("utf-8"))
@@ -79,7 +81,7 @@ def _planned(job: AlignJob) -> Iterator[Part]:
     lines = SegmentTable(job.manifest).lines()
     number = 0
     while chosen := tuple(islice(lines, PART_LINES)):
-        yield Part(job.out / "parts", number, chosen)
+        yield Part(job.out / PARTS, number, chosen)
         number += 1
 
 
@@ -137,7 +139,7 @@ def _give_up(job: AlignJob, counts: AlignCounts, files: Sequence[Path]) -> None:
 
 def _publish(job: AlignJob, files: Sequence[Path], counts: AlignCounts) -> None:
     """Join the parts to the files that are read, then let them go."""
-    names = {"chunk": CHUNKS, "context": CONTEXTS, "rejected": REJECTED}
+    names = {"chunk": CHUNKS, "rejected": REJECTED} | ({} if job.cut.contexts is None else {"context": CONTEXTS})
     with ExitStack() as stack:
         streams = {kind: stack.enter_context(whole_file(job.out / name)) for kind, name in names.items()}
         between = {"chunk": b"[\n"}
@@ -147,7 +149,7 @@ def _publish(job: AlignJob, files: Sequence[Path], counts: AlignCounts) -> None:
                 between |= {"chunk": b",\n"} if kind == "chunk" else {}
         streams["chunk"].write(b"\n]\n" if counts.chunks + counts.no_term_chunks else b"[]\n")
     state = {"settings": job.settings(), "manifest": stamp(job.manifest), "counts": asdict(counts)}
-    replace_file(job.out / _STATE, json_bytes(state))
-    for file in (job.out / "parts").glob("part-*"):
+    replace_file(job.out / STATE, json_bytes(state))
+    for file in (job.out / PARTS).glob("part-*"):
         file.unlink()
-    (job.out / "parts").rmdir()
+    (job.out / PARTS).rmdir()

@@ -98,6 +98,16 @@ def spans_inside(spans: Iterable[TermSpan], stretch: Stretch) -> tuple[TermSpan,
     )
 
 
+def words_heard(words: Iterable[Word], stretch: Stretch) -> tuple[Word, ...]:
+    """Words of which something is heard in a stretch, in samples from its start: below 0 or past its end where cut."""
+    first, last = stretch
+    return tuple(
+        Word(w.text, w.start_sample - first, w.end_sample - first)
+        for w in words
+        if w.start_sample < last and w.end_sample > first
+    )
+
+
 def text_inside(words: Iterable[Word], stretch: Stretch) -> str:
     """The words that are at least half in a stretch."""
     first, last = stretch

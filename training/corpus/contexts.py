@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
-from training.corpus.chunks import Stretch, gaps, spans_inside
+from training.corpus.chunks import Stretch, gaps, spans_inside, words_heard
 from training.corpus.examples import Example, TermSpan
-from training.corpus.manifest import Word, spoken_words
+from training.corpus.manifest import spoken_words
 
 _DRAWS = 8
 
@@ -112,18 +112,17 @@ def no_term_contexts(
 def cut(segment: Example, stretch: Stretch, example_id: str) -> Example:
     """A stretch of an example: the terms wholly in it, and every word of which something can be heard."""
     first, last = stretch
-    heard = tuple(w for w in segment.words if w.start_sample < last and w.end_sample > first)
+    heard = words_heard(segment.words, stretch)
     return replace(
         segment,
         example_id=example_id,
         start_sample=segment.start_sample + first,
         samples=last - first,
-        text=" ".join(w.text for w in heard if first <= w.start_sample and w.end_sample <= last),
+        text=" ".join(w.text for w in heard if w.start_sample >= 0 and w.end_sample <= last - first),
         terms=spans_inside(segment.terms, stretch),
-        words=tuple(w for word in heard for w in _in_letters(word, first)),
+        words=tuple(
+            letters
+            for w in heard
+            for letters in spoken_words(w.text, w.start_sample / SAMPLE_RATE, w.end_sample / SAMPLE_RATE)
+        ),
     )
-
-
-def _in_letters(word: Word, first: int) -> Iterable[Word]:
-    start, end = word.start_sample - first, word.end_sample - first
-    return spoken_words(word.text, start / SAMPLE_RATE, end / SAMPLE_RATE)

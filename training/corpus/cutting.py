@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from streaming.errors import TermCueError
 from streaming.events import SAMPLE_RATE
-from training.corpus.chunks import ChunkConfig, Stretch, around, no_term_chunks, spans_inside, spans_of, text_inside
+from training.corpus.chunks import (
+    ChunkConfig,
+    Stretch,
+    around,
+    no_term_chunks,
+    spans_inside,
+    spans_of,
+    text_inside,
+    words_heard,
+)
 from training.corpus.contexts import ContextConfig, contexts, cut, no_term_contexts
 from training.corpus.examples import Example, TermSpan
 from training.corpus.keys import key_of
@@ -179,6 +188,9 @@ class SegmentCutter:
             "extended_duration": _seconds(stretch[1] - stretch[0]),
             "audio_id": segment.recording,
             "speaker": segment.speaker,
+            "timed_words": [
+                [w.text, _seconds(w.start_sample), _seconds(w.end_sample)] for w in words_heard(words, stretch)
+            ],
         }
 
     def _write(self, name: str, audio: NDArray[np.int16]) -> None:

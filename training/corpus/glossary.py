@@ -11,6 +11,8 @@ from streaming.errors import GlossaryError
 from training.corpus.keys import key_of, normal_form
 
 _BOM = b"\xef\xbb\xbf"
+_OPENING = 4_096
+_JSON_OPENINGS = (b"{", b"[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,27 @@ def read_training_glossary(path: Path, aliases: Path | None = None) -> TrainingG
     return glossary
 
 
+def is_training_form(path: Path) -> bool:
+    """Whether `read_training_glossary` takes a file: a .txt, or JSON that begins as `glossary_filtered.json` does.
+
+    Only the first entry is looked at. JSON of other keys, or of term -> translation, is none, and no table is.
+
+    Raises:
+        GlossaryError: a file that cannot be read, or that begins as JSON and is not.
+    """
+    if path.suffix == ".txt":
+        return True
+    with _opened(path) as stream:
+        start = stream.tell()
+        opening = stream.read(_OPENING).lstrip()[:1]
+        stream.seek(start)
+        # A file that calls itself JSON is no table: what is wrong with it is for the reader to tell.
+        if opening not in _JSON_OPENINGS:
+            return path.suffix == ".json"
+        key, value = next(_members(path, stream), ("", ""))
+    return bool(key or "term" in value) if isinstance(value, Mapping) else isinstance(value, str) and not key
+
+
 def _entries(path: Path) -> Iterator[TrainingTerm]:
     with _opened(path) as stream:
         if path.suffix == ".txt":
@@ -180,9 +203,9 @@ def _opened(path: Path) -> BinaryIO:
 def _members(path: Path, stream: BinaryIO) -> Iterator[tuple[str, Any]]:
     """(key, value) of the top-level object, or ("", value) of the list."""
     start = stream.tell()
-    opening = stream.read(4_096).lstrip()[:1]
+    opening = stream.read(_OPENING).lstrip()[:1]
     stream.seek(start)
-    if opening not in (b"{", b"["):
+    if opening not in _JSON_OPENINGS:
         raise GlossaryError(f"{path} is no JSON object or list of terms; name a file such as glossary_filtered.json")
     try:
         if opening == b"{":

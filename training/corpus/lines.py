@@ -17,6 +17,7 @@ from training.corpus.manifest import ManifestError
 
 _LONGEST_LINE = 1 << 24
 _LISTED = 1_000
+_OPENING = 4_096
 _BOM = b"\xef\xbb\xbf"
 _JSON = json.JSONEncoder(ensure_ascii=False)
 _NUMBER = re.compile(r"(\d+)")
@@ -76,8 +77,10 @@ class RawRow:
 def row_files(paths: Iterable[Path]) -> list[Path]:
     """The files named, and for a folder its .json and .jsonl files by name, numbers in names by value.
 
+    Of a folder, hidden files, files in which nothing stands and folders in it are no shards.
+
     Raises:
-        ManifestError: a path that is not there, or a folder without such files.
+        ManifestError: a path that is not there, or a folder without rows.
     """
     files: list[Path] = []
     for path in paths:
@@ -86,11 +89,25 @@ def row_files(paths: Iterable[Path]) -> list[Path]:
                 raise ManifestError(f"{path} is not there; name a file of rows or a folder of shards")
             files.append(path)
             continue
-        shards = [f for f in path.iterdir() if f.suffix in {".json", ".jsonl"} and not f.name.startswith(".")]
+        named = (f for f in path.iterdir() if f.suffix in {".json", ".jsonl"} and not f.name.startswith("."))
+        shards = [f for f in named if not f.is_dir()]
         if not shards:
             raise ManifestError(f"the folder {path} holds no .json or .jsonl file; name the folder of the shards")
-        files += sorted(shards, key=_by_name)
+        filled = [shard for shard in shards if not _is_empty(shard)]
+        if not filled:
+            raise ManifestError(f"no file in the folder {path} holds a row; name the folder of the shards")
+        files += sorted(filled, key=_by_name)
     return files
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a file holds nothing, or an empty list; one that cannot be read is left to its reader to tell of."""
+    try:
+        with path.open("rb") as stream:
+            opening = stream.read(_OPENING)
+    except OSError:
+        return False
+    return len(opening) < _OPENING and b"".join(opening.removeprefix(_BOM).split()) in (b"", b"[]")
 
 
 def _by_name(path: Path) -> list[tuple[int, str]]:
@@ -110,7 +127,7 @@ def raw_rows(path: Path, on_bad: OnBad = refuse) -> Iterator[RawRow]:
     """
     try:
         with path.open("rb") as stream:
-            opening = stream.read(4_096)
+            opening = stream.read(_OPENING)
             stream.seek(len(_BOM) if opening.startswith(_BOM) else 0)
             opening = opening.removeprefix(_BOM).lstrip()
             if not opening:

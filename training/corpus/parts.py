@@ -31,7 +31,7 @@ class AlignJob:
         glossary: terms.
         aliases: alt2main.json.
         mined: another glossary of terms, such as mining wrote.
-        out: folder of term_level_chunks.json, contexts.jsonl, rejected.jsonl, align.json and audio/.
+        out: folder of term_level_chunks.json, contexts.jsonl if asked for, audio/, and align/ for what is no row.
         cut: how segments are cut.
         max_bad_share: the run fails where more of the lines than this cannot be used.
     """

@@ -1,6 +1,7 @@
 """One row of any schema -> an example, and an example -> a row of our own form.
 
-Term-level chunks and preprocessed samples are the two schemas of the earlier training system, read unchanged. Our own
+Term-level chunks and preprocessed samples are the two schemas of the earlier training system, read unchanged; chunks
+that `termcue align` writes tell more: `term_spans` and `timed_words`, in seconds from the start of their audio. Our own
 form is a JSON line that `training.corpus.manifest.read_manifest` reads too: times of words and terms in seconds, where
 a sample is always a whole number of 1/16000 s.
 """
@@ -16,7 +17,7 @@ import soundfile
 from streaming.events import SAMPLE_RATE
 from training.corpus.examples import Example, TermSpan
 from training.corpus.lines import RawRow
-from training.corpus.manifest import spoken_words
+from training.corpus.manifest import Word, spoken_words
 
 _SLACK_S = 0.001  # times are written with three decimals
 _SLICE = re.compile(r"(.+):(\d+):(\d+)", re.DOTALL)
@@ -73,6 +74,7 @@ def _chunk(row: Mapping[str, Any], folder: Path) -> Example:
         samples=source.samples,
         text=_optional_text(row, "term_chunk_text"),
         terms=_chunk_spans(row, terms, source),
+        words=_words(row.get("timed_words")),
         recording=_optional_text(row, "audio_id") or recording_of(segment),
         speaker=_optional_text(row, "speaker"),
     )
@@ -168,7 +170,7 @@ def _own(row: Mapping[str, Any], folder: Path) -> Example:
         samples=source.samples,
         text=_optional_text(row, "text"),
         terms=spans,
-        words=tuple(w for text, start, end in _timed(row.get("words") or []) for w in spoken_words(text, start, end)),
+        words=_words(row.get("words")),
         recording=_optional_text(row, "recording"),
         speaker=_optional_text(row, "speaker"),
     )
@@ -180,6 +182,10 @@ def _spans(value: object) -> tuple[TermSpan, ...]:
         if span.start_sample < 0 or span.end_sample <= span.start_sample:
             raise ValueError(f"the term {span.term!r} has samples {span.start_sample} to {span.end_sample}")
     return spans
+
+
+def _words(value: object) -> tuple[Word, ...]:
+    return tuple(word for text, start, end in _timed(value or []) for word in spoken_words(text, start, end))
 
 
 def _timed(value: object) -> Iterator[tuple[str, float, float]]:

@@ -37,7 +37,7 @@ M = TypeVar("M", bound=nn.Module)
 def load_failures_named(name: str, offline: bool) -> Iterator[None]:
     """Turn whatever the libraries raise inside the block into one ModelError with its cure; bars on terminals only."""
     if not sys.stderr.isatty():
-        disable_progress_bar()
+        disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     except (

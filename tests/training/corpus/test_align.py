@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 import training.corpus.align as align_module
 from streaming.errors import SettingError
-from training.corpus.align import align
+from training.corpus.align import PARTS, REJECTED, STATE, align
 from training.corpus.contexts import ContextConfig
 from training.corpus.cutting import ChunkWriteError, CutConfig
-from training.corpus.lines import raw_rows
-from training.corpus.manifest import ManifestError
+from training.corpus.lines import raw_rows, row_files
+from training.corpus.manifest import ManifestError, Word
+from training.corpus.merge import merge_rows
 from training.corpus.parts import AlignCounts, AlignJob, Part, PartMaker
 from training.corpus.rows import read_examples
+from training.corpus.schemas import example_of
+from training.loop.pronunciations import Pronunciations
+from training.loop.rows import alignment_target
 
 HEADER = "id\taudio\tn_frames\tspeaker\tsrc_text\tsrc_lang"
 WORDS = (
@@ -83,7 +87,7 @@ def corpus(tmp_path: Path) -> Corpus:
 
 def files(folder: Path) -> dict[str, bytes]:
     """What a folder holds, but for the state, which has times of files in it."""
-    found = (f for f in folder.rglob("*") if f.is_file() and f.name != "align.json")
+    found = (f for f in folder.rglob("*") if f.is_file() and f != folder / STATE)
     return {str(f.relative_to(folder)): f.read_bytes() for f in found}
 
 
@@ -99,8 +103,8 @@ def test_a_corpus_becomes_chunks_and_contexts(corpus: Corpus) -> None:
     assert {span.term for chunk in chunks for span in chunk.terms} == {"Kalman filter", "Ion drive"}
     contexts = list(read_examples([corpus.job.out / "contexts.jsonl"]))
     assert len(contexts) == counts.contexts + counts.no_term_contexts > 5
-    assert (corpus.job.out / "rejected.jsonl").read_bytes() == b""
-    assert not (corpus.job.out / "parts").exists()
+    assert (corpus.job.out / REJECTED).read_bytes() == b""
+    assert not (corpus.job.out / PARTS).exists()
     assert len({example.example_id for example in chunks + contexts}) == len(chunks + contexts)
 
 
@@ -151,6 +155,38 @@ def test_spans_are_where_the_words_are(corpus: Corpus) -> None:
             np.testing.assert_array_equal(chunk[span.start_sample : span.end_sample], whole[first:last])
 
 
+@pytest.mark.parametrize("contexts", [None, ContextConfig()])
+def test_what_is_written_is_a_folder_of_shards(corpus: Corpus, contexts: ContextConfig | None) -> None:
+    """All its files by name are rows, with one segment rejected or none: it is read, also its first file, and merged."""
+    corpus.textgrid("REC1_S0000003").unlink()
+    job = replace(corpus.job, cut=CutConfig(contexts=contexts), max_bad_share=0.5)
+    counts = align(job)
+    assert counts.rejected == 1
+    assert align(job) == counts
+    names = ["term_level_chunks.json"] if contexts is None else ["contexts.jsonl", "term_level_chunks.json"]
+    assert [file.name for file in row_files([job.out])] == names
+    rows = counts.chunks + counts.no_term_chunks + counts.contexts + counts.no_term_contexts
+    assert len(list(read_examples([job.out]))) == rows
+    assert next(read_examples([job.out], single_slice=True)).audio.exists()
+    assert merge_rows([job.out], corpus.folder / "merged.jsonl").rows == rows
+
+
+def test_chunks_know_when_their_words_are_said(corpus: Corpus) -> None:
+    """With a term and without, cut words too: each lies in its recording where the alignment has it."""
+    align(corpus.job)
+    said = {(i * 6_400, (i + 1) * 6_400, word) for i, word in enumerate(WORDS)}
+    for raw in raw_rows(corpus.job.out / "term_level_chunks.json"):
+        example = example_of(raw)
+        first = round(raw.value["extended_start_time"] * 16_000)
+        last = round(raw.value["extended_end_time"] * 16_000)
+        heard = {(w.start_sample + first, w.end_sample + first, w.text) for w in example.words}
+        assert heard == {word for word in said if word[0] < last and word[1] > first}
+        assert len(heard) == len(example.words) > 0
+    chunk = next(read_examples([corpus.job.out / "term_level_chunks.json"]))
+    assert chunk.words[0] == Word("we", -3_200, 3_200)
+    assert len(alignment_target(chunk.words, 44_800, Pronunciations()).characters)
+
+
 def test_no_term_rows_hold_no_term(corpus: Corpus) -> None:
     """Asked for many, each gap gives one at most, and none of them touches a term."""
     ratio = replace(CutConfig().chunks, no_term_ratio=5.0)
@@ -182,7 +218,7 @@ def test_a_stopped_run_goes_on(corpus: Corpus, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(PartMaker, "make", stopping)
     with pytest.raises(KeyboardInterrupt):
         align(corpus.job)
-    assert len(list((corpus.job.out / "parts").iterdir())) == 1
+    assert len(list((corpus.job.out / PARTS).iterdir())) == 1
     monkeypatch.setattr(PartMaker, "make", real)
     assert align(corpus.job, workers=workers) == unbroken
     assert files(corpus.job.out) == files(corpus.folder / "unbroken")
@@ -211,7 +247,7 @@ def test_segments_that_cannot_be_used_are_listed(corpus: Corpus) -> None:
     (corpus.folder / "aside").rename(corpus.textgrid("REC0_S0000000"))
     counts = align(replace(corpus.job, max_bad_share=0.7))
     assert (counts.lines, counts.rejected, counts.chunks) == (7, 4, 6)
-    rejected = [json.loads(line) for line in (corpus.job.out / "rejected.jsonl").read_text().splitlines()]
+    rejected = [json.loads(line) for line in (corpus.job.out / REJECTED).read_text().splitlines()]
     assert [row["line"] for row in rejected] == [3, 4, 5, 8]
     for row, said in zip(
         rejected, ["no sound TextGrid|before", "align this segment by", "absent", "2 columns"], strict=True

@@ -8,6 +8,7 @@ import soundfile
 from click.testing import CliRunner
 
 from app.commands.align import align
+from training.corpus.align import BOOKKEEPING
 from training.corpus.mining import MiningError
 
 TEXTGRID = """File type = "ooTextFile short"
@@ -76,13 +77,26 @@ def test_mining_without_spacy_names_the_extra(corpus: Path, monkeypatch: pytest.
 
 def test_mined_terms_are_terms(corpus: Path) -> None:
     """Terms that were mined before are looked for beside those of the glossary."""
-    (corpus / "out").mkdir()
-    (corpus / "out" / "mined_terms.json").write_text('[{"term": "kalman"}]')
+    (corpus / "out" / BOOKKEEPING).mkdir(parents=True)
+    (corpus / "out" / BOOKKEEPING / "mined_terms.json").write_text('[{"term": "kalman"}]')
     (corpus / "alt2main.json").write_text("{}")
     ran = CliRunner().invoke(align, arguments(corpus, "--mine", "--no-no-term"), catch_exceptions=False)
     assert ran.exit_code == 0
     (row,) = json.loads((corpus / "out" / "term_level_chunks.json").read_text())
     assert row["term_chunk_audio_ground_truth_terms"] == ["kalman"]
+
+
+def test_a_table_of_terms_will_do(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A glossary in CSV is read as `termcue reindex` reads it, and a second run finds the rows of the first."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(corpus / "cache"))
+    (corpus / "terms.csv").write_text("term,de,aliases\nLQE filter,LQE-Filter,kalman filter\n", "utf-8")
+    (corpus / "alt2main.json").write_text("{}")
+    given = arguments(corpus, "--glossary", str(corpus / "terms.csv"), "--json")
+    first, again = (CliRunner().invoke(align, given, catch_exceptions=False).stdout for _ in range(2))
+    assert json.loads(first)["chunks"] == 1
+    assert again == first
+    (row,) = json.loads((corpus / "out" / "term_level_chunks.json").read_text())
+    assert row["term_chunk_audio_ground_truth_terms"] == ["LQE filter"]
 
 
 @pytest.mark.parametrize("bad", [["--context-seconds", "-1"], ["--no-term-ratio", "nan"], ["--audio-format", "mp3"]])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.corpus.examples import Example, TermSpan
-from training.corpus.lines import BadRow, BadRows
+from training.corpus.lines import BadRow, BadRows, row_files
 from training.corpus.manifest import ManifestError, Word, read_manifest
 from training.corpus.rows import ExampleFile, read_examples, write_examples
 
@@ -257,6 +257,30 @@ def test_shards_come_by_name_and_one_is_enough(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match=r"holds no \.json or \.jsonl file"):
         list(read_examples([tmp_path / "empty"]))
+
+
+def test_empty_and_hidden_files_are_no_shards(tmp_path: Path) -> None:
+    """They are passed over, by the first slice too; a folder in which nothing else is says so."""
+    (tmp_path / "a.jsonl").write_text("\ufeff\n \n", "utf-8")
+    (tmp_path / "b.json").write_text("[\n]\n")
+    (tmp_path / ".c.json").write_text('{"no": "row"}')
+    (tmp_path / "d.json").mkdir()
+    with pytest.raises(ManifestError, match=r"no file in the folder .* holds a row; name"):
+        row_files([tmp_path])
+    write(tmp_path / "e.json", CHUNK)
+    assert [e.recording for e in read_examples([tmp_path], single_slice=True)] == ["POD0000000003"]
+
+
+def test_words_of_a_chunk_are_read_where_it_has_them(tmp_path: Path) -> None:
+    """In seconds from the start of its audio, cut ones too, in letters; a row without them has none."""
+    timed = CHUNK | {"timed_words": [["We", -0.1, 0.2], ["twenty-one", 0.5, 1.4], ["…", 2, 2.1]]}
+    plain, example = read_examples([write(tmp_path / "a.json", CHUNK, timed)])
+    assert plain.words == ()
+    assert example.words[0] == Word("we", -1_600, 3_200)
+    assert example.words[1:] == (Word("twenty", 8_000, 17_600), Word("one", 17_600, 22_400))
+    assert dataclasses.replace(example, words=()) == plain
+    with pytest.raises(ManifestError, match=r"row 1: .*no \[text, start, end\]"):
+        next(read_examples([write(tmp_path / "a.json", CHUNK | {"timed_words": [["we", 0.1]]})]))
 
 
 def test_byte_order_marks_are_passed_over(tmp_path: Path) -> None:

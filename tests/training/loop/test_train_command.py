@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from app.commands.pipeline import pipeline
 from app.commands.train import PRESETS, train
 from streaming.errors import SettingError
+from training.corpus.glossary import read_training_glossary
 from training.corpus.manifest import ManifestError
 from training.loop import presets
 from training.loop.checkpoint_files import Checkpoint, best_path, trained_weights, write_checkpoint
@@ -183,6 +184,26 @@ def test_a_training_is_reported(training: Training, rows: list[str], tmp_path: P
     told = call(train, "--preset", "tiny", *rows, "--save-path", "m_full.pt")
     assert "3 steps in 1 epoch: all epochs are done; recall@10 0.5" in told.stdout
     assert "m_best.pt" in told.stderr
+
+
+def test_a_table_of_terms_will_do(
+    training: Training, rows: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Training and pipeline read CSV as `termcue reindex` does, and evaluate with it; a repeated run is the same run."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "terms.csv").write_text("term,de\n" + "".join(f"term {c},Wort {c}\n" for c in "abcdef"), "utf-8")
+    given = ["--preset", "tiny", *rows, "--glossary", "terms.csv", "--save-path", "out/m_full.pt"]
+    call(train, *given)
+    told = call(pipeline, *given, "--skip", "export")
+    assert "trained already" in told.stderr
+    assert (tmp_path / "out/m_best_evaluation.html").exists()
+    call(pipeline, *given, "--fresh", "--skip", "evaluate", "--skip", "export")
+    first, again = (config.data.glossary for config in training.seen)
+    assert first == again is not None
+    assert again.parent == tmp_path / "cache/termcue/training-glossaries"
+    glossary = read_training_glossary(again)
+    assert next((t.term, t.translations) for t in glossary.terms) == ("term a", {"de": "Wort a"})
+    assert settings(*given).data.glossary == Path("terms.csv")
 
 
 def test_missing_rows_are_told_before_anything_is_loaded(training: Training) -> None:

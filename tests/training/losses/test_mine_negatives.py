@@ -56,6 +56,17 @@ def run(checkpoint: Path, rows: Path, *more: str) -> tuple[Result, Path]:
     return CliRunner().invoke(mine_negatives, arguments, catch_exceptions=False), out
 
 
+def test_a_table_of_terms_will_do(checkpoint: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A glossary in CSV gives its terms, and an alias of what is said makes no negative."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(rows.parent / "cache"))
+    table = "term,de,aliases\nLQE filter,LQE-Filter,kalman filters\nneural network,Netz,\nplague,Pest,\n"
+    rows.with_name("terms.csv").write_text(table, "utf-8")
+    result, out = run(checkpoint, rows, "--glossary", str(rows.with_name("terms.csv")))
+    assert json.loads(result.stdout)["terms"] == 3
+    first = json.loads(out.read_text("utf-8").splitlines()[0])
+    assert [negative["term"] for negative in first["negatives"]] == ["neural network"]
+
+
 def test_rows_are_mined_against_a_glossary(checkpoint: Path, rows: Path) -> None:
     """Each readable row gets terms that it does not hold, hardest first; a missing file is counted."""
     glossary = rows.with_name("glossary.json")
