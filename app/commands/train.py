@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PRESETS = (
     "qwen2-audio debug production multi-gpu term-only hard-negative custom-model quick-check standard high-performance "
-    "rejection-focused 24gb compact tiny"
+    "rejection-focused 24gb compact adapt tiny"
 ).split()
 NEEDED = ("torch", "transformers", "accelerate", "peft", "tensorboard")
 SLURM = "slurm_"
@@ -27,12 +27,14 @@ Presets:
   debug, production, multi-gpu, term-only, hard-negative, custom-model   the six examples
   quick-check, standard, high-performance, rejection-focused             the four combinations
   qwen2-audio, 24gb, compact                                             which model, for which card
+  adapt                                                                  the bundled model goes on learning
 \b
 Examples:
   termcue train --preset debug
   termcue train --preset production --test-samples data/samples/xl/term_level_chunks_500000_1000000.json
   termcue train --preset custom-model --model-name models/my-qwen2-audio --gpu-ids 0
   termcue train --preset compact --train rows.jsonl --test-samples test.jsonl --glossary terms.json
+  termcue train --preset adapt --train build/speech/manifest.jsonl --glossary terms.csv
   termcue train --preset production --show-settings > mine.json
   termcue train --settings mine.json --epochs 20
   termcue train --preset hard-negative --slurm --slurm-gpus 4 --slurm-time 2-00:00:00
@@ -96,8 +98,8 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--audio-text-loss-ratio",), {"type": _WEIGHT, "help": "Weight of speech against its transcript. [0.3]"}),
     (("--audio-term-loss-ratio",), {"type": _WEIGHT, "help": "Weight of speech against its terms. [0.7]"}),
     (("--audio-tower",), {"type": _choice("qwen2-audio", "whisper"), "help": "Kind of the audio model."}),
-    (("--model-name",), {"metavar": "ID|DIR", "help": "Audio model: hub id or folder. "
-      "[Qwen/Qwen2-Audio-7B-Instruct]"}),
+    (("--model-name",), {"metavar": "ID|DIR", "help": "Audio model: hub id or folder; "
+      "`bundled` or a model folder: train on from it. [Qwen/Qwen2-Audio-7B-Instruct]"}),
     (("--text-tower",), {"type": _choice("qwen2-lm", "encoder", "characters"), "help": "Kind of the text model."}),
     (("--text-model",), {"metavar": "ID|DIR", "help": "Encoder of the hub for --text-tower encoder."}),
     (("--dim",), {"type": _COUNT, "help": "Width of the shared space."}),

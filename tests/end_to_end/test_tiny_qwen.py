@@ -5,6 +5,8 @@ judgement are in no training row.
 """
 
 import json
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import torch
 
 from app.cli import run
 from tests.training import espeak
-from training.corpus.rows import read_examples, write_examples
+from training.corpus.rows import read_examples
 from training.evaluation.evaluate import EvaluationTerms
 from training.evaluation.retriever import evaluate_retriever
 from training.loop import settings
@@ -46,17 +48,24 @@ class Trained:
     terms: tuple[str, ...]
 
 
+def everyday(phrases: Sequence[str], count: int = 3_000) -> list[str]:
+    """Their words in pairs of any kind: a few phrases over and over would be learnt by heart."""
+    rng = random.Random(1)
+    words = sorted({word for phrase in phrases for word in phrase.split()})
+    return [" ".join(rng.sample(words, 2)) for _ in range(count)]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Speech of 200 terms by 32 voices, and `termcue train` on it."""
     folder = tmp_path_factory.mktemp("learning")
     terms = espeak.technical_terms()
-    speakers = [espeak.voices()[7 * i % 160] for i in range(TRAINING_VOICES + 8)]
-    heard, unheard = PHRASES[:80], PHRASES[80:]
+    speakers = [espeak.voices()[7 * i % 160] for i in range(TRAINING_VOICES + 6)]
+    heard, unheard = everyday(PHRASES[:80]), PHRASES[80:]
     for name, some, phrases, share in (
         ("test", speakers[:4], unheard, 0.3),
-        ("dev", speakers[4:8], unheard, 0.3),
-        ("train", speakers[8:], heard, 0.3),
+        ("dev", speakers[4:6], unheard, 0.3),
+        ("train", speakers[6:], heard, 0.3),
     ):
         espeak.make_corpus(folder / name, terms, some, 1, no_term_share=share, phrases=phrases, carriers=CARRIERS)
     words = [word for term in terms for word in term.split()]
@@ -80,12 +89,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="module")
 def figures(trained: Trained) -> dict[str, Any]:
-    """What `termcue evaluate` says of four unheard voices, with the threshold chosen on four others."""
+    """What `termcue evaluate` says of four unheard voices; each half of them chooses the threshold of the other."""
     out = trained.folder / "evaluation.json"
-    options = [
-        f"--samples={trained.folder / 'test' / 'rows.jsonl'}",
-        f"--development={trained.folder / 'dev' / 'rows.jsonl'}",
-    ]
+    options = [f"--samples={trained.folder / 'test' / 'rows.jsonl'}", f"--glossary={trained.folder / 'terms.csv'}"]
     assert run(["evaluate", f"--model={trained.config.run.save_path}", *options, f"--out={out}", "--json"]) == 0
     scores: dict[str, Any] = json.loads(out.read_text("utf-8"))["scores"]["test"][0]
     return scores
@@ -111,7 +117,7 @@ def test_speech_without_a_term_is_rejected(figures: dict[str, Any]) -> None:
 
     The phrases of these rows were never trained on, and the threshold comes from other voices.
     """
-    assert figures["threshold_split"] == "development"
+    assert figures["threshold_split"] == "other half"
     assert figures["recall_at_threshold"] >= 0.88
     assert figures["rejection_rate"] >= 0.9
 
@@ -126,10 +132,7 @@ def test_the_exported_folder_hears_them(
     speech = f"--speech={folder / 'dev'}"
     assert run(["export", str(trained.config.run.save_path), str(model), speech, "--precision=int8", "--offline"]) == 0
     glossary = f"--glossary={folder / 'terms.csv'}"
-    dev = list(read_examples([folder / "dev" / "rows.jsonl"]))
-    two = sorted({row.speaker for row in dev})[:2]
-    write_examples(folder / "two.jsonl", [row for row in dev if row.speaker in two])
-    assert run(["calibrate", f"--model={model}", f"--speech={folder / 'two.jsonl'}", glossary]) == 0
+    assert run(["calibrate", f"--model={model}", f"--speech={folder / 'dev' / 'rows.jsonl'}", glossary]) == 0
     capsys.readouterr()
     recording = min((folder / "test").glob("*.wav"))
     assert run(["listen", str(recording), glossary, f"--model={model}", "--json"]) == 0

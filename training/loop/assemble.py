@@ -29,6 +29,7 @@ from training.loop.trainer import Trainer
 from training.losses.grad_cache import cached_step
 from training.losses.mining import HardNegatives, TermBank
 from training.losses.total import Losses, total_loss
+from training.models.base_folder import pinned
 from training.models.interfaces import RetrieverInputs, RetrieverLabels, RetrieverOutputs
 from training.models.retriever import DualEncoder, build_retriever
 from training.speech.augmentation import AugmentationConfig
@@ -212,6 +213,7 @@ def run_training(config: TrainConfig, progress: Progress | None = None) -> Outco
         SettingError: settings that cannot work with these rows.
         TermCueError: rows, models or checkpoints that cannot be used, memory or disk that ran out.
     """
+    config = replace(config, model=pinned(config.model))
     accelerator = accelerator_for(config.run)
     glossary = glossary_of(config)
     rows = rows_of(config, glossary, accelerator)

@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from streaming.model_folder import BUNDLED
+
 QWEN2_AUDIO = "Qwen/Qwen2-Audio-7B-Instruct"
+BUNDLED_MODEL = "bundled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,9 @@ class ModelConfig:
 
     Attributes:
         audio_tower: `qwen2-audio` or `whisper`.
-        model_name: hub id or local folder of the audio tower; "" for random weights of a small Whisper shape.
+        model_name: hub id or local folder of the audio tower; "" for random weights of a small Whisper shape. With
+            `bundled`, or a model folder as `termcue export` writes it, the whole retriever starts from that model, of
+            Whisper's shape and letters, and `dim` and `head_width` are its own.
         text_tower: `qwen2-lm` (the language model of `model_name`), `encoder` (any encoder of the hub,
             `text_model`) or `characters`.
         text_model: hub id or local folder of the `encoder` text tower.
@@ -34,6 +39,8 @@ class ModelConfig:
         gradient_checkpointing: compute activations again in the backward pass instead of keeping them.
         offline: read models from local files only.
         part: what of a retriever is trained by itself, as `training.compact` does it; empty: the whole of it.
+        base_id: encoder id of the model folder that training started from, which must be the same ever after; empty:
+            not known yet, or it started from something else.
     """
 
     audio_tower: Literal["qwen2-audio", "whisper"] = "qwen2-audio"
@@ -47,6 +54,17 @@ class ModelConfig:
     gradient_checkpointing: bool = False
     offline: bool = False
     part: Literal["", "g2p", "alignment", "spans"] = ""
+    base_id: str = ""
+
+    @property
+    def served(self) -> Path | None:
+        """The model folder that training starts from; None where `model_name` is something else."""
+        if self.model_name == BUNDLED_MODEL:
+            return BUNDLED
+        path = Path(self.model_name)
+        is_there = self.model_name and all((path / name).is_file() for name in ("spec.json", "audio.onnx"))
+        # A folder that training started from and that is gone is missed by name, and not looked for on the hub.
+        return path if is_there or self.base_id else None
 
 
 @dataclass(frozen=True, slots=True)

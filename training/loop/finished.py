@@ -1,6 +1,7 @@
 """Whether the training of a pipeline is done already, so that the same command goes on to what comes after it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from streaming.errors import SettingError
@@ -8,6 +9,7 @@ from training.loop.checkpoint_files import Checkpoint, read_checkpoint, resume_f
 from training.loop.config import DataConfig, TrainConfig
 from training.loop.resume import LATEST
 from training.loop.settings import flat
+from training.models.base_folder import pinned
 
 # Where and how fast it ran and what it told: the weights are the same. `save_path` is where they were found.
 _OF_NO_WEIGHT = "log_every logs checkpoint_every_s auto_micro_batch gpu_ids processes resume keep_epochs save_path"
@@ -23,12 +25,13 @@ def finished_training(config: TrainConfig) -> Checkpoint | None:
     Raises:
         SettingError: what is there was trained by other settings, and a training would replace it.
         CheckpointError: what is there cannot be read.
+        ModelError: the model folder that training starts from cannot be used.
     """
     path = config.run.save_path
     if not config.run.resume or not path.exists() or (resume_folder(config.run) / LATEST).exists():
         return None
     found = read_checkpoint(path)
-    changed = _changed(flat(found.config), flat(config))
+    changed = _changed(flat(found.config), flat(replace(config, model=pinned(config.model))))
     if changed:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         raise SettingError(

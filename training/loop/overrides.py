@@ -141,6 +141,9 @@ def _check(config: TrainConfig, given: Mapping[str, object]) -> None:
         raise SettingError("--hard-neg-source glossary needs --glossary.")
     if config.run.full_eval_every and not config.data.glossary:
         raise SettingError("--full-eval judges against the whole glossary; add --glossary.")
+    if config.model.served is not None and (fixed := given.keys() & {"dim", "head_width"}):
+        option = sorted(fixed)[0].replace("_", "-")
+        raise SettingError(f"--{option} is that of the model folder {config.model.model_name!r}; leave it out.")
     run = config.run
     if "micro_batch" in given and run.micro_batch is not None and run.micro_batch > run.batch_size:
         raise SettingError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from streaming.spans import PARTS
 from streaming.symbols import CHARACTERS, PHONEMES
 from training.loop.config import LoraSettings, ModelConfig, TrainConfig
+from training.models.base_folder import pinned
 from training.models.published import audio_shape, text_shape
 from training.models.shapes import CharacterShape, Shape
 
@@ -129,9 +130,10 @@ def plan(config: TrainConfig, workload: Workload | None = None, *, utilisation: 
 
     Raises:
         SettingError: a model whose size is neither published here nor given by a local config.json.
+        ModelError: a model folder that training cannot start from.
     """
     workload = workload or Workload()
-    model, run = config.model, config.run
+    model, run = pinned(config.model), config.run
     size = BYTES[run.precision]
     frames = math.ceil(workload.seconds * FRAMES_PER_SECOND)
     audio, text = audio_shape(model), text_shape(model)

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from streaming.errors import SettingError
+from streaming.model_folder import ModelFolder
 from training.loop.config import QWEN2_AUDIO, ModelConfig
+from training.models.base_folder import base_folder
 from training.models.shapes import BertShape, CharacterShape, EncoderShape, LanguageModelShape, Shape
 
 WHISPER = {
@@ -21,9 +23,12 @@ SMALL_WHISPER = EncoderShape(192, 4, 768, 80)
 
 
 def audio_shape(model: ModelConfig) -> EncoderShape:
-    """The size of the audio tower. Raises SettingError where it is not known."""
+    """The size of the audio tower. Raises SettingError where it is not known, ModelError for an unfit model folder."""
     if not model.model_name:
         return SMALL_WHISPER
+    folder = base_folder(model)
+    if folder is not None:
+        return _served_shape(folder)
     found = _local_config(model.model_name)
     if model.audio_tower == "qwen2-audio":
         if found is None and not _is_qwen2_audio(model.model_name):
@@ -57,6 +62,14 @@ def text_shape(model: ModelConfig) -> Shape:
     if found is None and not _is_qwen2_audio(name):
         raise _unknown(name)
     return _language_model({} if found is None else found.get("text_config", {}))
+
+
+def _served_shape(folder: ModelFolder) -> EncoderShape:
+    # Only a model folder has to be read, which needs a library that other plans do without.
+    from training.models.served import read_base
+
+    size = read_base(folder).size
+    return EncoderShape(size.width, size.layers, size.inner, folder.spec.mel_bins)
 
 
 def _is_qwen2_audio(name: str) -> bool:

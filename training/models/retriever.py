@@ -10,12 +10,14 @@ from streaming.errors import SettingError
 from streaming.spans import PARTS
 from training.loop.config import ModelConfig
 from training.models.adapters import choose_trained, compute_again_in_backward
+from training.models.base_folder import base_folder
 from training.models.heads import AlignmentHead, HeadConfig, SpanTower
 from training.models.interfaces import RetrieverInputs, RetrieverOutputs
 from training.models.loading import load_encoder_lm, load_qwen2_audio, load_tokenizer
 from training.models.pooling import pool_spans
 from training.models.precision import Precision, computing_in_fp32, store_in
 from training.models.qwen_audio import load_audio_tower_only, tower_of
+from training.models.served import ServedBase, read_base
 from training.models.text_towers import CharacterText, EncoderLmText, Qwen2LmText
 from training.models.true_length import TrueLengthTower, within
 from training.models.whisper_tower import WhisperShape, load_whisper_tower, random_whisper_tower
@@ -95,20 +97,41 @@ def build_retriever(config: ModelConfig, precision: Precision = "fp32", *, tempe
         temperature: at the start.
 
     Raises:
-        ModelError: a pretrained model does not load.
+        ModelError: a pretrained model or a model folder does not load.
         SettingError: settings that contradict each other.
     """
-    audio, text = _towers(config, precision)
-    model = DualEncoder(audio, text, config.dim, head_width=config.head_width, temperature=temperature)
+    folder = base_folder(config)
+    if folder is None:
+        towers = _towers(config, precision)
+        model = DualEncoder(*towers, config.dim, head_width=config.head_width, temperature=temperature)
+    else:
+        model = _as_served(read_base(folder), precision, temperature)
     for body in model.bodies():
         choose_trained(body, config.unfreeze_layers, config.lora)
     if config.gradient_checkpointing:
-        compute_again_in_backward(audio.encoder)
-        if not isinstance(text, CharacterText):
-            compute_again_in_backward(text.model)
+        compute_again_in_backward(model.audio.encoder)
+        if not isinstance(model.text, CharacterText):
+            compute_again_in_backward(model.text.model)
     store_in(model, precision)
     # Pretrained parts come in evaluation mode, in which no layer would run again in the backward pass.
     return model.train()
+
+
+def _as_served(base: ServedBase, precision: Precision, temperature: float) -> DualEncoder:
+    """The retriever of a model folder; only the temperature, which serving does not need, starts anew."""
+    spec, size = base.folder.spec, base.size
+    shape = WhisperShape(size.width, size.layers, size.heads, size.inner, spec.mel_bins, dropout=0.0)
+    audio = random_whisper_tower(shape, precision, is_pretrained=True)
+    # An export tells by this name where its weights come from.
+    audio.encoder.config.name_or_path = f"{base.folder.encoder_id} ({spec.licence})"
+    model = DualEncoder(
+        audio, CharacterText(spec.dim), spec.dim, head_width=spec.feature_width, temperature=temperature
+    )
+    places = {name: parameter for name, parameter in model.named_parameters() if parameter is not model.log_scale}
+    values = base.fitted({name: parameter.shape for name, parameter in places.items()})
+    for name, parameter in places.items():
+        parameter.data = torch.from_numpy(values[name])
+    return model
 
 
 def _towers(config: ModelConfig, precision: Precision) -> tuple[TrueLengthTower, Text]:

@@ -22,8 +22,10 @@ class WhisperShape:
     dropout: float = 0.1
 
 
-def random_whisper_tower(shape: WhisperShape, precision: Precision = "fp32") -> TrueLengthTower:
-    """An encoder with random weights and Whisper's sinusoidal positions."""
+def random_whisper_tower(
+    shape: WhisperShape, precision: Precision = "fp32", *, is_pretrained: bool = False
+) -> TrueLengthTower:
+    """An encoder with random weights, which may wait for pretrained ones, and Whisper's sinusoidal positions."""
     config = WhisperConfig(
         d_model=shape.width,
         encoder_layers=shape.layers,
@@ -32,7 +34,7 @@ def random_whisper_tower(shape: WhisperShape, precision: Precision = "fp32") -> 
         num_mel_bins=shape.mel_bins,
         dropout=shape.dropout,
     )
-    return TrueLengthTower(WhisperEncoder(config), precision=precision, is_pretrained=False)
+    return TrueLengthTower(WhisperEncoder(config), precision=precision, is_pretrained=is_pretrained)
 
 
 def load_whisper_tower(name: str, *, precision: Precision = "fp32", offline: bool = False) -> TrueLengthTower:

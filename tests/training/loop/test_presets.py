@@ -11,8 +11,8 @@ COMBINATIONS = ("quick-check", "standard", "high-performance", "rejection-focuse
 
 
 def test_the_documents_presets_are_there() -> None:
-    """Six examples, four combinations, a card of 24 GB, the compact and a tiny one; each is explained."""
-    assert {*EXAMPLES, *COMBINATIONS, "qwen2-audio", "24gb", "compact", "tiny"} == set(PRESETS) == set(TOLD)
+    """Six examples, four combinations, a card of 24 GB, the compact one, its adaptation and a tiny one; each is explained."""
+    assert {*EXAMPLES, *COMBINATIONS, "qwen2-audio", "24gb", "compact", "adapt", "tiny"} == set(PRESETS) == set(TOLD)
     with pytest.raises(SettingError, match=r"no preset 'fast'; there are qwen2-audio"):
         preset("fast")
 
@@ -77,6 +77,7 @@ def test_rows_of_ones_own_do_not_meet_the_documents_test_rows() -> None:
         ("standard", {"micro_batch": 64, "batch_size": 32}, "--micro-batch 64 is more than --batch-size 32"),
         ("high-performance", {"train": (Path("t.json"),)}, "needs --glossary"),
         ("production", {"train": (Path("t.json"),)}, "add --glossary"),
+        ("adapt", {"head_width": 128}, "--head-width is that of the model folder 'bundled'"),
     ],
 )
 def test_contradictions_are_refused(name: str, options: dict[str, object], message: str) -> None:
