@@ -55,7 +55,18 @@ def _trials() -> Iterator[Check]:
         for device in devices:
             step = partial(self_check.try_step, device, Path(folder) / device.replace(":", "-"))
             yield guarded(f"training on {device}", step)
-    yield guarded("model hub", self_check.hub_state)
+    yield _hub()
+
+
+def _hub() -> Check:
+    """The models that presets start from; "ok" is said only of what was found, and the network is not asked."""
+    from training.loop import self_check
+
+    try:
+        models = self_check.cached_models()
+    except (OSError, ValueError, LookupError) as error:
+        return Check("model hub", "failed", f"a model in the cache is damaged ({error}); delete it there")
+    return Check("model hub", "ok" if "yes" in models.values() else "absent", self_check.hub_state(models))
 
 
 def synthesisers() -> Iterator[Check]:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from training.evaluation.calibrate import StreamEvidence
     from training.evaluation.collect import LongStream
     from training.evaluation.encoders import RowEncoder
-    from training.evaluation.evaluate import EvaluationTerms, Progress
+    from training.evaluation.evaluate import EvaluationTerms
 
 _READ_AS_WRITTEN = (".json", ".txt")
 
@@ -67,10 +66,21 @@ def open_encoder(path: Path | None, provider: "Provider") -> "RowEncoder":
 
         return OnnxEncoder(ModelFolder.load(path or BUNDLED), _spell, provider=provider)
     if not path.exists():
-        raise SettingError(f"there is no model {path}; name an exported folder or a checkpoint with --model")
+        raise SettingError(f"there is no model {path}; {_instead_of(path)}")
     from training.evaluation.retriever import open_checkpoint
 
     return open_checkpoint(path, provider)
+
+
+def _instead_of(path: Path) -> str:
+    """The other checkpoints of a run that has not come to its last one, or what a model is."""
+    stem = path.stem.removesuffix("_full").removesuffix("_single")
+    folder = path.parent
+    named = sorted(p.name for p in folder.iterdir() if p.name.startswith(f"{stem}_")) if folder.is_dir() else []
+    beside = [name for name in named if Path(name).suffix == path.suffix and not name.endswith((".new", ".old"))]
+    if not beside:
+        return "name an exported folder or a checkpoint with --model"
+    return f"a run writes it at its end; of this one there are already {', '.join(beside)} in {folder}"
 
 
 def _spell(term: str) -> str:
@@ -94,13 +104,6 @@ def read_rows(paths: Sequence[Path]) -> "list[Example]":
     from training.corpus.rows import read_examples
 
     return list(read_examples(paths))
-
-
-@contextmanager
-def evaluation_progress() -> "Iterator[Progress]":
-    """A bar that starts anew for terms and for rows."""
-    with progress_bar("evaluation") as bar:
-        yield lambda what, done, total: bar(done, total)
 
 
 def hear(speech: Sequence[Speech], hearing: Hearing) -> "list[StreamEvidence]":
@@ -188,6 +191,20 @@ def evaluation_terms(
         texts=texts,
         seen=frozenset(texts.group_of(normal_form(term)) for term in heard) if training else None,
     )
+
+
+def refuse_leaks(training: Sequence[Path], test: "Sequence[Example]", *, allow_leak: bool) -> str:
+    """What test rows share with training rows, in words; "" for nothing. Raises LeakError where it is not allowed."""
+    from training.corpus.rows import read_examples
+    from training.corpus.splits import LeakError, check_leaks
+
+    leaks = check_leaks(read_examples(training), test, allow_leak=True)
+    if leaks and not allow_leak:
+        raise LeakError(
+            f"--samples and --training share {leaks}: such a test measures memory; name other rows with --samples, or "
+            "give --allow-leak"
+        )
+    return str(leaks)
 
 
 def revision_of(files: Sequence[Path]) -> str:

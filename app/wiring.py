@@ -78,6 +78,16 @@ def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
     return Model(folder, OnnxFrameEncoder(folder, provider=provider), OnnxSpanEncoder(folder, provider=provider))
 
 
+def calibration_warning(folder: ModelFolder) -> str | None:
+    """What listeners must know of a model whose probabilities were never fitted to speech; None for any other."""
+    if folder.is_calibrated:
+        return None
+    return (
+        "this model is not calibrated: its probabilities and --false-hints-per-hour mean nothing yet; "
+        f"run termcue calibrate --model {folder.path}"
+    )
+
+
 def decision_of(folder: ModelFolder, sensitivity: Sensitivity, entries: int) -> DecisionConfig:
     """When a candidate becomes a hint, for a glossary of that many entries."""
     if sensitivity.threshold is not None:

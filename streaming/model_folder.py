@@ -65,7 +65,8 @@ class ModelFolder:
     """A checked folder.
 
     `encoder_id` is a hash over every file that shapes an embedding or a score, `external` the names of the files that
-    were checked but are read from the disk by who uses them.
+    were checked but are read from the disk by who uses them, `is_calibrated` whether probabilities and thresholds were
+    ever fitted to speech: the spec then tells on which.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class ModelFolder:
     calibration: Calibration
     contents: Mapping[str, bytes] = field(repr=False)
     external: frozenset[str] = frozenset()
+    is_calibrated: bool = False
 
     @classmethod
     def load(cls, path: Path) -> "ModelFolder":
@@ -103,7 +105,16 @@ class ModelFolder:
             spec = ModelSpec.from_json(raw)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ModelError(f"{spec_file} lacks or garbles {error}; {_CURE}") from error
-        return cls(path, spec, encoder_id_of(raw["name"], raw["sha256"]), calibration, contents, external)
+        encoder_id = encoder_id_of(raw["name"], raw["sha256"])
+        return cls(
+            path,
+            spec,
+            encoder_id,
+            calibration,
+            contents,
+            external,
+            not raw.keys().isdisjoint({"calibration_report", "calibration_from"}),
+        )
 
 
 def encoder_id_of(name: str, digests: Mapping[str, str]) -> str:

@@ -66,7 +66,7 @@ class FileSource:
         _check_readable(path)
         with _open_sound(path) as sound:
             self.format = _checked_format(path, sound)
-            _check_complete(path, sound)
+            check_complete(path, sound)
             if sound.subtype in FLOAT_SUBTYPES:
                 _check_finite(path, sound)
             self.duration_s: float = sound.frames / sound.samplerate
@@ -146,34 +146,42 @@ def _checked_format(path: Path, sound: Any) -> AudioFormat:  # noqa: ANN401
         raise AudioError(f"{path}: {error}") from error
 
 
-def _check_complete(path: Path, sound: Any) -> None:  # noqa: ANN401
-    """Refuse a file whose end is missing; libsndfile would read a cut WAV without a word."""
+def check_complete(path: Path, sound: Any) -> None:  # noqa: ANN401
+    """Refuse a file whose end is missing; libsndfile would read a cut WAV without a word.
+
+    Args:
+        path: the file.
+        sound: its open `soundfile.SoundFile`, which stands at its start afterwards.
+
+    Raises:
+        AudioError: its end is not there.
+        OSError: it cannot be read.
+    """
+    reason = _why_incomplete(path, sound)
+    if reason is not None:
+        raise AudioError(
+            f"{path} is cut off: {reason}; copy it again, or keep what is there: ffmpeg -i INPUT OUTPUT.wav"
+        )
+
+
+def _why_incomplete(path: Path, sound: Any) -> str | None:  # noqa: ANN401
     import soundfile
 
     missing = missing_end(path)
     if missing is not None:
-        raise AudioError(
-            f"{path} is cut off: {missing}; copy it again, or keep what is there: ffmpeg -i INPUT OUTPUT.wav"
-        )
+        return missing
     promised = _SHORT_CHUNK.search(sound.extra_info)
     if promised:
         expected, found = int(promised[1]), int(promised[2])
         if found < expected < UNKNOWN_LENGTH:
-            raise AudioError(
-                f"{path} is cut off: its header promises {expected} bytes of audio and {found} are there; "
-                f"copy it again, or keep what is there: ffmpeg -i INPUT OUTPUT.wav"
-            )
+            return f"its header promises {expected} bytes of audio and {found} are there"
     try:
         sound.seek(_certain_frames(sound) - 1)
         has_last = len(sound.read(1)) == 1
         sound.seek(0)
     except soundfile.LibsndfileError:
         has_last = False
-    if not has_last:
-        raise AudioError(
-            f"{path} is cut off: its header promises {sound.frames / sound.samplerate:.2f} s and the end is not there; "
-            f"copy it again, or keep what is there: ffmpeg -i INPUT OUTPUT.wav"
-        )
+    return None if has_last else f"its header promises {sound.frames / sound.samplerate:.2f} s and the end is not there"
 
 
 def _certain_frames(sound: Any) -> int:  # noqa: ANN401

@@ -105,6 +105,7 @@ def align(
     segment that cannot be used and why. A run that was stopped goes on where it was.
     """
     from app.training_glossary import training_glossary
+    from training.corpus.align import REJECTED
     from training.corpus.align import align as align_corpus
     from training.corpus.chunks import ChunkConfig
     from training.corpus.contexts import ContextConfig
@@ -129,6 +130,8 @@ def align(
     else:
         _print(counts)
         note(f"the rows are in {out}")
+        if counts.rejected:
+            note(f"the rejected segments, each with its reason, are listed in {out / REJECTED}")
 
 
 def _mined(manifest: Path, out: Path, model: str) -> Path:

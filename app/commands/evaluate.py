@@ -54,6 +54,7 @@ def _bank_sizes(context: click.Context, parameter: click.Parameter, value: Any) 
 @click.option(
     "--training", type=NamedPath(), multiple=True, metavar="FILE", help="Training rows: which terms were seen."
 )
+@click.option("--allow-leak", is_flag=True, help="Judge also rows that share a recording or a speaker with --training.")
 @click.option("--glossary", type=NamedPath(), metavar="FILE", help="All terms that are searched among.")
 @click.option("--aliases", type=NamedPath(), metavar="FILE", help="alt2main.json: other names of terms.")
 @click.option(
@@ -122,17 +123,20 @@ def evaluate(
 def _on_rows(
     model: Path | None, samples: tuple[Path, ...], options: dict[str, Any]
 ) -> tuple["Evaluation", "Evaluation | None"]:
-    from app.evaluating import evaluation_progress, evaluation_terms, open_encoder, read_rows
+    from app.evaluating import evaluation_terms, open_encoder, read_rows, refuse_leaks
+    from app.milestones import part_progress
     from training.evaluation.banks import BankConfig
     from training.evaluation.evaluate import EvaluationConfig
     from training.evaluation.evaluate import evaluate as judge
     from training.evaluation.untrained import UntrainedEncoder
 
     rows, development = read_rows(samples), read_rows(options["development"])
+    if shared := refuse_leaks(options["training"], rows, allow_leak=options["allow_leak"]):
+        note(f"test and training share {shared}: these figures measure memory too")
     terms = evaluation_terms(options["glossary"], options["aliases"], options["distractors"], options["training"])
     config = EvaluationConfig(BankConfig(options["bank_sizes"], options["text_field"]), options["recall"])
     encoder = open_encoder(model, options["provider"])
-    with evaluation_progress() as progress:
+    with part_progress("evaluation") as progress:
         found = judge(encoder, rows, terms, config, development, progress)
         untrained = UntrainedEncoder(encoder.dim)
         control = judge(untrained, rows, terms, config, development, progress) if options["control"] else None
@@ -174,6 +178,8 @@ def _page(
 
 
 def _print_rows(found: "Evaluation", control: "Evaluation | None") -> None:
+    from training.evaluation.caveats import caveats
+
     scores = found.scores
     click.echo(
         f"{counted(int(scores['rows'] or 0), 'row')}, {scores['no_term_rows']} of them without a term; "
@@ -186,6 +192,8 @@ def _print_rows(found: "Evaluation", control: "Evaluation | None") -> None:
         if any(scores.get(key) is not None for _, scores in columns):
             cells = [scores.get(key) for _, scores in columns]
             click.echo(f"{key:22}" + "".join(f"{'-' if c is None else format(c, '.4f'):>18}" for c in cells))
+    for sentence in caveats(found):
+        click.echo(f"note: {sentence}")
 
 
 def _print_stream(one: dict[str, Any]) -> None:

@@ -60,13 +60,14 @@ def export(
     voices are better. The folder of --model gives the pronunciations. `termcue calibrate` then sets thresholds.
     """
     _require_training()
-    from app.progress import progress_bar
+    from app.milestones import part_progress
     from app.samples import recordings
     from app.wiring import load_folder
     from streaming.spans import FRAME_SAMPLES
     from training.export.retriever import ExportSettings, export_retriever
     from training.export.speech import contexts_of
-    from training.loop.checkpoint_files import load_retriever
+    from training.loop.checkpoint_files import load_retriever, read_checkpoint
+    from training.models.base_folder import base_folder
 
     if not speech:
         note("the background is the bundled sample; --speech with recordings like yours serves better")
@@ -74,9 +75,12 @@ def export(
     told = None if facts is None else read_facts(facts)
     base = load_folder(model)
     contexts = contexts_of(speech or [recording.path for recording in recordings()], samples, CONTEXTS)
+    note(f"reading {checkpoint} …")
     retriever = load_retriever(checkpoint, offline=offline)
-    settings = ExportSettings(precision, name, samples)
-    with progress_bar(f"graphs of {name}") as progress:
+    began = base_folder(read_checkpoint(checkpoint).config.model)
+    kept = began if began is not None and began.is_calibrated else None
+    settings = ExportSettings(precision, name, samples, started_from=kept)
+    with part_progress(f"graphs of {name}") as progress:
         figures = export_retriever(retriever, out_dir, base, contexts, told, settings, progress)
     exported = load_folder(out_dir)
     if as_json:
@@ -85,7 +89,8 @@ def export(
     else:
         for part, values in figures.items():
             click.echo(f"{part:<12} " + ", ".join(f"{key} {value:.3g}" for key, value in values.items()))
-    note(f"wrote {exported.encoder_id} to {out_dir}; set its thresholds with termcue calibrate --model {out_dir}")
+    told_of = "it has the thresholds of the model that it began with; set" if kept else "set"
+    note(f"wrote {exported.encoder_id} to {out_dir}; {told_of} its own with termcue calibrate --model {out_dir}")
 
 
 def _require_training() -> None:

@@ -87,11 +87,21 @@ def listen(
     from app.listening import listen_to
     from app.places import Places
     from app.render import HintTable, JsonLines
-    from app.wiring import Sensitivity, Told, choose_target_lang, load_folder, load_model, local_session
+    from app.wiring import (
+        Sensitivity,
+        Told,
+        calibration_warning,
+        choose_target_lang,
+        load_folder,
+        load_model,
+        local_session,
+    )
 
     sensitivity = Sensitivity(profile, *_one_of(context, false_hints_per_hour, threshold))
     audio = open_source(source, sample_rate, device, realtime, notify=note)
     folder = load_folder(model)
+    if (warning := calibration_warning(folder)) is not None:
+        note(warning)
     opened = open_glossary(glossary, folder, Places.of(data_dir), provider)
     lang = choose_target_lang(opened, target_lang)
     if target_lang is None and len(opened.target_langs) > 1:

@@ -119,12 +119,13 @@ def pipeline(
     check_files(config if merge is None else with_shards(config, merge))
     config = with_training_glossary(config)
     finished = None if "train" in skip else finished_training(config)
+    trained: list[Path] = []
     makers: dict[str, Callable[[], str]] = {} if merge is None else {"merge": lambda: _merge(config, merge)}
     makers |= {
         "check": lambda: _check(config),
-        "train": lambda: _train(config, as_json) if finished is None else _trained(config, finished),
-        "evaluate": lambda: _evaluate(context, config, as_json),
-        "export": lambda: _export(context, config, export_dir, speech, as_json),
+        "train": lambda: _train(config, trained, as_json) if finished is None else _trained(config, finished),
+        "evaluate": lambda: _evaluate(context, config, trained, as_json),
+        "export": lambda: _export(context, config, trained, export_dir, speech, as_json),
     }
     stages = [Stage(name, make) for name, make in makers.items() if name not in skip]
     log = run_stages(stages, config.run.logs, note)
@@ -189,10 +190,19 @@ def _checked(found: Iterable["BadAudio | None"]) -> tuple[int, list["BadAudio"]]
     return len(every), [one for one in every if one is not None]
 
 
-def _train(config: "TrainConfig", as_json: bool) -> str:
+def _train(config: "TrainConfig", trained: list[Path], as_json: bool) -> str:
+    """Train, and put the checkpoint to go on with into `trained`."""
     outcome = train_with_bar(config)
     report(outcome, as_json)
-    return f"{counted(outcome.steps, 'step')}, {outcome.best or outcome.checkpoint}"
+    trained.append(outcome.best or outcome.checkpoint)
+    return f"{counted(outcome.steps, 'step')}, {trained[-1]}"
+
+
+def _result(config: "TrainConfig", trained: list[Path]) -> Path:
+    """The checkpoint of the training before: of this pipeline, or of one that is found finished."""
+    from training.loop.launch import result_path
+
+    return trained[-1] if trained else result_path(config)
 
 
 def _trained(config: "TrainConfig", finished: "Checkpoint") -> str:
@@ -207,14 +217,13 @@ def _trained(config: "TrainConfig", finished: "Checkpoint") -> str:
     return f"nothing to do, {path} is finished"
 
 
-def _evaluate(context: click.Context, config: "TrainConfig", as_json: bool) -> str:
+def _evaluate(context: click.Context, config: "TrainConfig", trained: list[Path], as_json: bool) -> str:
     """The best checkpoint on the test rows, as `termcue evaluate` judges it."""
     from app.commands.evaluate import evaluate
-    from training.loop.launch import result_path
 
     if config.data.test is None:
         return "left out: there are no test rows (--test-samples)"
-    result = result_path(config)
+    result = _result(config, trained)
     page = result.with_name(f"{result.stem}_evaluation.html")
     data = config.data
     arguments = [
@@ -226,19 +235,25 @@ def _evaluate(context: click.Context, config: "TrainConfig", as_json: bool) -> s
     arguments += [f"--training={path}" for path in data.train] + [f"--text-field={data.text_field}"]
     arguments += [] if data.glossary is None else [f"--glossary={data.glossary}"]
     arguments += [] if data.aliases is None else [f"--aliases={data.aliases}"]
+    arguments += ["--allow-leak"] * data.allow_leak
     _call(context, evaluate, arguments + ["--json"] * as_json)
     recall = json.loads(page.with_suffix(".json").read_text("utf-8"))["scores"]["test"][0]["recall_at_10"]
-    return f"recall@10 {recall}, {page}"
+    told = "recall@10 unknown" if recall is None else f"recall@10 {recall:.4f}"
+    return f"{told}, {page}"
 
 
 def _export(
-    context: click.Context, config: "TrainConfig", target: Path | None, speech: tuple[Path, ...], as_json: bool
+    context: click.Context,
+    config: "TrainConfig",
+    trained: list[Path],
+    target: Path | None,
+    speech: tuple[Path, ...],
+    as_json: bool,
 ) -> str:
     """The best checkpoint as a model folder, as `termcue export` writes it."""
     from app.commands.export import export
-    from training.loop.launch import result_path
 
-    result = result_path(config)
+    result = _result(config, trained)
     target = target or config.run.save_path.with_name(f"{config.run.save_path.stem}_model")
     if _is_calibrated_since(target, result):
         note(f"left as it is: {target} is calibrated, which an export would undo; --export-dir names another")

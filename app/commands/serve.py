@@ -64,7 +64,7 @@ def serve(
     from app.glossaries import open_glossary, open_published
     from app.places import Places
     from app.tls import server_tls
-    from app.wiring import by_id, load_folder, load_model, serve_glossary
+    from app.wiring import by_id, calibration_warning, load_folder, load_model, serve_glossary
     from index_builder.publish import published
     from streaming.api_keys import ApiKeys
     from streaming.server import ServerConfig, run_server
@@ -83,6 +83,8 @@ def serve(
     tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
     config = ServerConfig(host=host, port=port, max_sessions=max_sessions, allowed_origins=allow_origin, tls=tls)
     folder = load_folder(model)
+    if (warning := calibration_warning(folder)) is not None:
+        note(warning)
     # A glossary that was asked for must open; of all the published ones, those that can.
     asked = [open_glossary(name, folder, places, provider) for name in glossary]
     opened = by_id(asked or open_published(names, folder, places))

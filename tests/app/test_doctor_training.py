@@ -134,11 +134,42 @@ def test_a_wrong_product_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_hub_that_is_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HF_HUB_OFFLINE, as huggingface_hub reads it."""
+    """HF_HUB_OFFLINE, as huggingface_hub reads it; without it the network is not called good untried."""
+    models = {"openai/whisper-base": "no"}
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert self_check.hub_state().startswith("HF_HUB_OFFLINE is set")
+    assert self_check.hub_state(models).startswith("HF_HUB_OFFLINE is set")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    assert self_check.hub_state().startswith("online")
+    assert self_check.hub_state(models).startswith("not tried; in the cache ")
+
+
+def test_models_are_looked_for_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole where the configuration and every shard are there; without a whole one nothing is called ok."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    names = ("openai/whisper-base", "Qwen/Qwen2-Audio-7B-Instruct")
+    assert self_check.cached_models() == dict.fromkeys(names, "no")
+    found = doctor_training._hub()
+    assert found.status == "absent"
+    assert "openai/whisper-base no, Qwen/Qwen2-Audio-7B-Instruct no" in found.detail
+    whisper, qwen = (_cached(tmp_path, name) for name in names)
+    (whisper / "model.safetensors").touch()
+    index = {"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}
+    (qwen / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")
+    (qwen / "1.safetensors").touch()
+    assert self_check.cached_models() == {names[0]: "yes", names[1]: "in part"}
+    assert doctor_training._hub().status == "ok"
+    (qwen / "model.safetensors.index.json").write_text("{", "utf-8")
+    assert doctor_training._hub().status == "failed"
+
+
+def _cached(cache: Path, name: str) -> Path:
+    """The snapshot of a model in a hub's cache, with its configuration only."""
+    model = cache / f"models--{name.replace('/', '--')}"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text("abc", "utf-8")
+    snapshot = model / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").touch()
+    return snapshot
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from streaming.errors import SettingError
 from streaming.model_folder import BUNDLED, ModelFolder
 from training.corpus.examples import Example, TermSpan
 from training.corpus.rows import write_examples
+from training.corpus.splits import LeakError
 
 SAID = {1: ("young man",), 4: ("amiable",), 5: ("fellow americans", "country")}
 
@@ -59,7 +60,8 @@ def test_rows_through_a_model_folder(rows: Path, tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("\n".join(f"{a} {b}" for a in ("iron", "paper", "silver") for b in ("gate", "boat", "road")))
     given = ("--glossary", glossary_path(), "--distractors", words, "--bank-sizes", "20", "--control")
-    result = run("evaluate", "--samples", rows, *given, "--out", out, "--report", page, "--json", "--training", rows)
+    heard = ("--training", rows, "--allow-leak")
+    result = run("evaluate", "--samples", rows, *given, "--out", out, "--report", page, "--json", *heard)
     found = json.loads(result.stdout)
     assert found == json.loads(out.read_text("utf-8"))
     (glossary, *_) = found["scores"]["test"]
@@ -75,9 +77,20 @@ def test_rows_through_a_model_folder(rows: Path, tmp_path: Path) -> None:
     assert "src=" not in html
 
 
+def test_rows_of_training_are_no_test(rows: Path) -> None:
+    """What --samples shares with --training is refused by name, and told where it is allowed."""
+    with pytest.raises(LeakError, match=r"share .*3 rows.*other rows with --samples, or give --allow-leak"):
+        run("evaluate", "--samples", rows, "--training", rows)
+    told = run("evaluate", "--samples", rows, "--training", rows, "--allow-leak")
+    assert told.exit_code == 0
+    assert "measure memory" in told.stderr
+
+
 def test_rows_are_told_in_a_table(rows: Path) -> None:
     """Without --json a person reads counts, a head and a line a figure."""
     result = run("evaluate", "--samples", rows, "--development", rows, "--control")
+    begun = [f"termcue: {part} …" for part in ("terms", "development rows", "rows")] * 2
+    assert [line for line in result.stderr.splitlines() if line.endswith("…")] == begun
     lines = result.stdout.splitlines()
     assert lines[0].startswith("3 rows, 0 of them without a term; 4 occurrences; threshold chosen on development")
     assert lines[1].split() == ["4", "terms", "untrained", "4"]
@@ -138,6 +151,15 @@ def test_usage_is_checked_before_work_begins(rows: Path, tmp_path: Path) -> None
         run("evaluate", "--samples", rows, "--model", tmp_path / "gone")
     with pytest.raises(SettingError, match="give the --glossary too"):
         run("evaluate", "--samples", rows, "--aliases", rows)
+
+
+@pytest.mark.parametrize(("asked", "stem"), [("full.pt", "full"), ("talks_full.pt", "talks"), ("one_single.pt", "one")])
+def test_an_unfinished_run_names_the_checkpoints_that_it_has(rows: Path, tmp_path: Path, asked: str, stem: str) -> None:
+    """The last checkpoint comes at the end; the best one and those of epochs are there before it."""
+    for name in (f"{stem}_best.pt", f"{stem}_epoch1.pt", f"{stem}_log.jsonl", "other_best.pt"):
+        (tmp_path / name).touch()
+    with pytest.raises(SettingError, match=rf"already {stem}_best\.pt, {stem}_epoch1\.pt in "):
+        run("evaluate", "--samples", rows, "--model", tmp_path / asked)
 
 
 def test_streams_need_an_exported_folder_and_a_glossary(rows: Path, tmp_path: Path) -> None:

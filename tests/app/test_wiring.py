@@ -1,5 +1,7 @@
 """Composition without a model: ids, languages and what happens to a glossary that is not there."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,12 @@ import pytest
 from app.cli import run
 from app.glossaries import id_of
 from app.options import MODEL_PROVIDERS
-from app.wiring import OpenGlossary, by_id, choose_target_lang
+from app.samples import glossary_path, recordings
+from app.wiring import OpenGlossary, by_id, calibration_warning, choose_target_lang
 from index_builder.testing import HashEncoder, flat_background
 from streaming.entries import Entry, make_form
 from streaming.errors import SettingError
+from streaming.model_folder import BUNDLED, ModelFolder, render_spec, spec_digest
 from streaming.providers import PROVIDERS
 from streaming.term_index import TermIndex
 
@@ -51,6 +55,33 @@ def test_language_that_is_not_there_is_refused() -> None:
 def test_unnamed_language_serves_any() -> None:
     """A glossary that does not name the language of its translations is taken at the user's word."""
     assert choose_target_lang(_glossary({"": "a"}), "fr") == "fr"
+
+
+def test_a_model_that_was_never_calibrated_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One note on standard error, from listen and from serve; the bundled model is calibrated and gives none."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    copied = tmp_path / "model"
+    shutil.copytree(BUNDLED, copied)
+    spec = json.loads((copied / "spec.json").read_text("utf-8"))
+    del spec["calibration_report"]
+    (copied / "spec.json").write_bytes(render_spec(spec | {"spec_sha256": spec_digest(spec)}))
+    assert ModelFolder.load(BUNDLED).is_calibrated
+    assert calibration_warning(ModelFolder.load(BUNDLED)) is None
+    assert not ModelFolder.load(copied).is_calibrated
+    sentence = (
+        "termcue: this model is not calibrated: its probabilities and --false-hints-per-hour mean nothing yet; "
+        f"run termcue calibrate --model {copied}\n"
+    )
+    given = ["--glossary", str(glossary_path()), "--model", str(copied)]
+    assert run(["listen", str(recordings()[1].path), *given, "--json"]) == 0
+    told = capsys.readouterr()
+    assert told.err.count(sentence) == 1
+    assert all(json.loads(line)["type"] for line in told.out.splitlines())
+    monkeypatch.setattr("streaming.server.run_server", lambda *served, on_ready: on_ready("ws://here"))
+    assert run(["serve", *given]) == 0
+    assert capsys.readouterr().err.count(sentence) == 1
 
 
 def test_two_glossaries_of_one_id_are_refused() -> None:

@@ -1,15 +1,23 @@
 """The audio of a row: exactly its stretch, checked."""
 
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from streaming.errors import AudioError as StreamError
 from streaming.errors import TermCueError
 from streaming.events import SAMPLE_RATE
+from streaming.sources import check_complete
 from streaming.spans import FRAME_SAMPLES
-from training.corpus.examples import Example
+from training.corpus.examples import Example, TermSpan
+from training.corpus.paths import why_no_file
 
 _LEAST_SAMPLES = 2 * FRAME_SAMPLES
+_LATE_SAMPLES = SAMPLE_RATE // 20
 
 
 class AudioError(TermCueError):
@@ -24,14 +32,58 @@ class AudioError(TermCueError):
         return AudioError, (self.example, self.reason)
 
 
-def length_of(example: Example) -> int:
-    """Samples of the row's stretch, from the file's header alone. Raises AudioError."""
+class Header(NamedTuple):
+    """What a file says of itself."""
+
+    frames: int
+    rate: int
+    channels: int
+
+
+def read_header(path: Path, *, whole: bool) -> Header:
+    """The header of an audio file; raises ValueError that says why there is none.
+
+    Args:
+        path: the file.
+        whole: its end must be there too, which the header alone does not show.
+    """
+    if (absence := why_no_file(path)) is not None:
+        raise ValueError(absence)
     try:
-        header = soundfile.info(str(example.audio))
-    except (OSError, soundfile.SoundFileError) as error:
-        raise AudioError(example, f"cannot be read ({error}); restore it or remove the row") from error
-    if header.samplerate != SAMPLE_RATE or header.channels != 1:
-        raise AudioError(example, f"{header.samplerate} Hz, {header.channels} channels; make it 16000 Hz mono first")
+        with soundfile.SoundFile(str(path)) as sound:
+            if whole and sound.frames:
+                check_complete(path, sound)
+            return Header(sound.frames, sound.samplerate, sound.channels)
+    # A TypeError: the name *.raw, which libsndfile reads only if told what it holds.
+    except (OSError, TypeError, soundfile.SoundFileError) as error:
+        raise ValueError(f"cannot be read ({error})") from error
+    except StreamError as error:
+        raise ValueError(str(error).removeprefix(f"{path} ").partition(";")[0]) from error
+
+
+def late_term(terms: Iterable[TermSpan], samples: int) -> str | None:
+    """What is wrong where a term ends more than 0.05 s after its audio of `samples` does; None where none does."""
+    late = next((term for term in terms if term.end_sample > samples + _LATE_SAMPLES), None)
+    if late is None:
+        return None
+    return (
+        f"the term {late.term!r} ends at {late.end_sample / SAMPLE_RATE:.3f} s, after its audio of "
+        f"{samples / SAMPLE_RATE:.3f} s"
+    )
+
+
+def length_of(example: Example) -> int:
+    """Samples of the row's stretch, from the file's header alone.
+
+    Raises:
+        AudioError: no such file, another format, cut short, or a term that ends after it.
+    """
+    try:
+        header = read_header(example.audio, whole=not example.samples)
+    except ValueError as error:
+        raise AudioError(example, f"{error}; restore it or remove the row") from error
+    if header.rate != SAMPLE_RATE or header.channels != 1:
+        raise AudioError(example, f"{header.rate} Hz, {header.channels} channels; make it 16000 Hz mono first")
     left = header.frames - example.start_sample
     samples = example.samples or left
     if not _LEAST_SAMPLES <= samples <= left:
@@ -40,6 +92,8 @@ def length_of(example: Example) -> int:
             f"the row wants samples {example.start_sample} to {example.start_sample + samples}, at least "
             f"{_LEAST_SAMPLES} of them, and the file has {header.frames}; mend or remove the row",
         )
+    if (reason := late_term(example.terms, samples)) is not None:
+        raise AudioError(example, f"{reason}; mend or remove the row")
     return int(samples)
 
 
@@ -49,11 +103,13 @@ def read_stretch(example: Example) -> NDArray[np.float32]:
     Raises:
         AudioError: no such file, another format, cut short, silent, or not finite.
     """
+    if (absence := why_no_file(example.audio)) is not None:
+        raise AudioError(example, f"{absence}; restore it or remove the row")
     try:
         audio, rate = soundfile.read(
             str(example.audio), example.samples or -1, example.start_sample, dtype="float32", always_2d=False
         )
-    except (OSError, soundfile.SoundFileError) as error:
+    except (OSError, TypeError, soundfile.SoundFileError) as error:
         raise AudioError(example, f"cannot be read ({error}); restore it or remove the row") from error
     if rate != SAMPLE_RATE or audio.ndim != 1:
         raise AudioError(example, f"{rate} Hz, shape {audio.shape}; make it 16000 Hz mono first")

@@ -1,6 +1,6 @@
 """Which audio of a corpus cannot be trained on, and why."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +10,8 @@ import numpy as np
 import soundfile
 
 from streaming.events import SAMPLE_RATE
+from training.corpus.audio import late_term, read_header
+from training.corpus.examples import Example, TermSpan
 from training.corpus.lines import BadRow, row_files
 from training.corpus.manifest import ManifestError
 from training.corpus.rows import read_examples
@@ -29,18 +31,18 @@ class BadAudio:
     reason: str
 
 
-def reason_against(source: Source) -> str | None:
+def reason_against(source: Source, terms: Sequence[TermSpan] = ()) -> str | None:
     """Why a stretch cannot be used, or None.
 
-    It must be there, be readable, have 16 kHz and one channel, last 0.01 to 30 s, be finite, and reach -60 dB of full
-    scale somewhere.
+    It must be there, be readable to its end, have 16 kHz and one channel, last 0.01 to 30 s and as long as the terms
+    in it, be finite, and reach -60 dB of full scale somewhere.
     """
     try:
-        header = soundfile.info(str(source.path))
-    except (OSError, soundfile.SoundFileError) as error:
-        return "is not there" if not source.path.exists() else f"cannot be read ({error})"
-    if header.samplerate != SAMPLE_RATE:
-        return f"has {header.samplerate} Hz, not {SAMPLE_RATE}"
+        header = read_header(source.path, whole=not source.samples)
+    except ValueError as error:
+        return str(error)
+    if header.rate != SAMPLE_RATE:
+        return f"has {header.rate} Hz, not {SAMPLE_RATE}"
     if header.channels != 1:
         return f"has {header.channels} channels, not one"
     left = header.frames - source.start_sample
@@ -49,7 +51,7 @@ def reason_against(source: Source) -> str | None:
         return f"has {header.frames} samples, too few for {source.samples} from {source.start_sample} on"
     if not _LEAST_S * SAMPLE_RATE <= samples <= _MOST_S * SAMPLE_RATE:
         return f"lasts {samples / SAMPLE_RATE:.3f} s, not {_LEAST_S} to {_MOST_S:.0f} s"
-    return _reason_in_samples(source, samples)
+    return late_term(terms, samples) or _reason_in_samples(source, samples)
 
 
 def _reason_in_samples(source: Source, samples: int) -> str | None:
@@ -64,7 +66,7 @@ def _reason_in_samples(source: Source, samples: int) -> str | None:
     return "is silent" if np.abs(audio).max() < _SILENT else None
 
 
-def audio_in(paths: Iterable[Path]) -> Iterator[Source | BadAudio]:
+def audio_in(paths: Iterable[Path]) -> Iterator[Source | Example | BadAudio]:
     """The audio named by paths: sound files, folders of them at any depth, and files of rows or segments.
 
     A row that cannot be read stands for itself as bad. Raises ManifestError for a path that is not there, or a folder
@@ -87,12 +89,12 @@ def audio_in(paths: Iterable[Path]) -> Iterator[Source | BadAudio]:
             yield from _rows(path)
 
 
-def _rows(path: Path) -> Iterator[Source | BadAudio]:
+def _rows(path: Path) -> Iterator[Example | BadAudio]:
     bad: list[BadRow] = []
     for file in row_files([path]):
         for example in read_examples([file], on_bad=bad.append):
             yield from _told(bad)
-            yield Source(example.audio, example.start_sample, example.samples)
+            yield example
         yield from _told(bad)
 
 
@@ -138,10 +140,14 @@ def check_all(paths: Iterable[Path], workers: int = 4) -> Iterator[BadAudio | No
         raise ManifestError("no audio is named there; give sound files, folders of them, or files of rows")
 
 
-def _check(source: Source | BadAudio) -> BadAudio | None:
-    if isinstance(source, BadAudio):
-        return source
-    reason = reason_against(source)
+def _check(found: Source | Example | BadAudio) -> BadAudio | None:
+    if isinstance(found, BadAudio):
+        return found
+    if isinstance(found, Example):
+        source, terms = Source(found.audio, found.start_sample, found.samples), found.terms
+    else:
+        source, terms = found, ()
+    reason = reason_against(source, terms)
     if reason is None:
         return None
     whole = not source.start_sample and not source.samples

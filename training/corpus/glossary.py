@@ -9,6 +9,7 @@ import ijson
 
 from streaming.errors import GlossaryError
 from training.corpus.keys import key_of, normal_form
+from training.corpus.nesting import ShallowStream
 
 _BOM = b"\xef\xbb\xbf"
 _OPENING = 4_096
@@ -209,10 +210,10 @@ def _members(path: Path, stream: BinaryIO) -> Iterator[tuple[str, Any]]:
         raise GlossaryError(f"{path} is no JSON object or list of terms; name a file such as glossary_filtered.json")
     try:
         if opening == b"{":
-            yield from ijson.kvitems(stream, "", use_float=True)
+            yield from ijson.kvitems(ShallowStream(stream), "", use_float=True)
         else:
-            yield from (("", value) for value in ijson.items(stream, "item", use_float=True))
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+            yield from (("", value) for value in ijson.items(ShallowStream(stream), "item", use_float=True))
+    except (ijson.JSONError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
         raise GlossaryError(f"{path} is not sound JSON ({said}); restore it") from error
 

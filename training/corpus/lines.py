@@ -14,11 +14,13 @@ import ijson
 
 from streaming.durable import STAGING_PREFIX
 from training.corpus.manifest import ManifestError
+from training.corpus.nesting import MOST_LEVELS, TOO_DEEP, ShallowStream, is_deep
 
 _LONGEST_LINE = 1 << 24
 _LISTED = 1_000
 _OPENING = 4_096
 _BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _JSON = json.JSONEncoder(ensure_ascii=False)
 _NUMBER = re.compile(r"(\d+)")
 
@@ -80,13 +82,14 @@ def row_files(paths: Iterable[Path]) -> list[Path]:
     Of a folder, hidden files, files in which nothing stands and folders in it are no shards.
 
     Raises:
-        ManifestError: a path that is not there, or a folder without rows.
+        ManifestError: a path that is not there or no regular file, or a folder without rows.
     """
     files: list[Path] = []
     for path in paths:
         if not path.is_dir():
             if not path.exists():
                 raise ManifestError(f"{path} is not there; name a file of rows or a folder of shards")
+            refuse_special(path)
             files.append(path)
             continue
         named = (f for f in path.iterdir() if f.suffix in {".json", ".jsonl"} and not f.name.startswith("."))
@@ -100,8 +103,15 @@ def row_files(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
+def refuse_special(path: Path) -> None:
+    """Raises ManifestError for a pipe or a device: opening one may wait for ever."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ManifestError(f"{path} is no regular file; write its rows to one")
+
+
 def _is_empty(path: Path) -> bool:
     """Whether a file holds nothing, or an empty list; one that cannot be read is left to its reader to tell of."""
+    refuse_special(path)
     try:
         with path.open("rb") as stream:
             opening = stream.read(_OPENING)
@@ -122,13 +132,16 @@ def raw_rows(path: Path, on_bad: OnBad = refuse) -> Iterator[RawRow]:
         on_bad: called for a line that is not JSON and for a row that is no object.
 
     Raises:
-        ManifestError: the file cannot be read, is empty, or is a JSON list that breaks off or is not JSON: what
-            follows the break cannot be told apart into rows.
+        ManifestError: the file cannot be read, is empty or UTF-16, or is a JSON list that breaks off, is not JSON or
+            is nested too deeply: what follows the break cannot be told apart into rows.
     """
+    refuse_special(path)
     try:
         with path.open("rb") as stream:
             opening = stream.read(_OPENING)
             stream.seek(len(_BOM) if opening.startswith(_BOM) else 0)
+            if opening.startswith(_UTF16_BOMS) or b"\0" in opening[:4]:
+                raise ManifestError(f"{path} is not UTF-8; save it as UTF-8")
             opening = opening.removeprefix(_BOM).lstrip()
             if not opening:
                 raise ManifestError(f"{path} holds no rows; name a file of rows")
@@ -139,7 +152,7 @@ def raw_rows(path: Path, on_bad: OnBad = refuse) -> Iterator[RawRow]:
 
 def _list_rows(path: Path, stream: BinaryIO, on_bad: OnBad) -> Iterator[RawRow]:
     number = 0
-    values = ijson.items(stream, "item", use_float=True)
+    values = ijson.items(ShallowStream(stream), "item", use_float=True)
     while True:
         try:
             value = next(values)
@@ -166,14 +179,28 @@ def _line_rows(path: Path, stream: BinaryIO, on_bad: OnBad) -> Iterator[RawRow]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = object_of(line)
         except ValueError as error:
-            on_bad(BadRow(path, number, f"not JSON ({error})"))
-            continue
-        if isinstance(value, dict):
-            yield RawRow(path, number, value)
+            on_bad(BadRow(path, number, str(error)))
         else:
-            on_bad(BadRow(path, number, f"{str(value)[:80]!r} is no JSON object"))
+            yield RawRow(path, number, value)
+
+
+def object_of(line: bytes) -> Mapping[str, Any]:
+    """The JSON object in one line. Raises ValueError that says what is wrong with it."""
+    try:
+        value = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 ({error}); save it as UTF-8") from error
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from error
+    if line.count(b"[") + line.count(b"{") > MOST_LEVELS and is_deep(value):
+        raise ValueError(TOO_DEEP)
+    if not isinstance(value, dict):
+        raise ValueError(f"{str(value)[:80]!r} is no JSON object")
+    return value
 
 
 def json_bytes(value: object) -> bytes:

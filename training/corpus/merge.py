@@ -13,8 +13,15 @@ import numpy as np
 
 from streaming.errors import SettingError
 from training.corpus.lines import BadRow, BadRows, OnBad, json_bytes, raw_rows, refuse, row_files, whole_file
+from training.corpus.paths import real_path
+from training.corpus.schemas import parted
 
 _AUDIO_KEYS = ("term_chunk_audio", "audio", "path")
+_DISTINCT_KEYS = (
+    "start_sample", "samples", "begin_time", "end_time", "extended_start_time", "extended_end_time",
+    "extended_duration", "term_start_time", "term_end_time", "term_chunk_audio_ground_truth_terms", "term_spans",
+    "ground_truth_term", "terms",
+)  # fmt: skip
 _BUFFERED = 1 << 16
 
 
@@ -82,8 +89,9 @@ def merge_rows(
 ) -> MergeCounts:
     """Write the rows of files and folders, in order, to one file, whole or not at all.
 
-    Two rows are the same if segment, audio and terms are: a segment has one chunk for each of its terms. Audio that
-    was named relative to its shard is named so that it is found from `out`.
+    Two rows are the same if segment, audio file, stretch of it and terms are: a segment has one chunk for each of its
+    terms, and shards of different folders may name different files alike. Audio that was named relative to its shard
+    is named so that it is found from `out`.
 
     Args:
         paths: JSON lists or JSON lines; for a folder its files by name.
@@ -110,10 +118,12 @@ def merge_rows(
         for file in files:
             prefix = _prefix(file.parent, out.parent)
             for raw in raw_rows(file, told):
-                key = identity(raw.value)
-                if key is None:
-                    told(BadRow(raw.file, raw.number, "it has neither segment_id nor id"))
-                elif not seen.add(key):
+                try:
+                    key = identity(raw.value, file.parent)
+                except ValueError as error:
+                    told(BadRow(raw.file, raw.number, str(error)))
+                    continue
+                if not seen.add(key):
                     duplicates += 1
                 else:
                     stream.write((between if rows else b"") + json_bytes(_moved(raw.value, prefix)))
@@ -125,13 +135,29 @@ def merge_rows(
     return MergeCounts(rows, duplicates, bad.count)
 
 
-def identity(row: Mapping[str, Any]) -> str | None:
-    """What two equal rows share; None where a row has no name."""
+def identity(row: Mapping[str, Any], folder: Path) -> str:
+    """What two equal rows share.
+
+    Args:
+        row: of any of the three forms.
+        folder: of its shard, from which its audio is named.
+
+    Raises:
+        ValueError: it has no name, or names audio as no file can be named.
+    """
     name = row.get("segment_id", row.get("id"))
     if name is None:
-        return None
-    audio = next((row[key] for key in _AUDIO_KEYS if key in row), "")
-    return f"{name}\0{audio}\0{row.get('term_chunk_audio_ground_truth_terms', '')}"
+        raise ValueError("it has neither segment_id nor id")
+    key = next((key for key in _AUDIO_KEYS if key in row), "")
+    audio = row.get(key)
+    stretch: tuple[str, int, int] | None = None
+    if isinstance(audio, str):
+        path, start, samples = parted(audio) if key != "path" else (audio, 0, 0)
+        try:
+            stretch = (real_path(os.path.join(folder, path)), start, samples)  # noqa: PTH118 - a Path a row is slow
+        except ValueError as error:
+            raise ValueError(f"its {key} {audio!r} cannot name a file ({error})") from error
+    return repr((name, stretch or audio, *map(row.get, _DISTINCT_KEYS)))
 
 
 def _prefix(shards: Path, folder: Path) -> str:

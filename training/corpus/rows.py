@@ -1,6 +1,5 @@
 """Rows of files and folders of shards -> examples, one at a time, and examples -> files of our own form."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
@@ -8,7 +7,18 @@ from typing import overload
 import numpy as np
 
 from training.corpus.examples import Example
-from training.corpus.lines import BadRow, OnBad, RawRow, json_bytes, raw_rows, refuse, row_files, whole_file
+from training.corpus.lines import (
+    BadRow,
+    OnBad,
+    RawRow,
+    json_bytes,
+    object_of,
+    raw_rows,
+    refuse,
+    refuse_special,
+    row_files,
+    whole_file,
+)
 from training.corpus.manifest import ManifestError
 from training.corpus.schemas import example_of, row_of
 
@@ -60,6 +70,7 @@ class ExampleFile(Sequence[Example]):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        refuse_special(path)
         starts, position = [], 0
         try:
             with path.open("rb") as stream:
@@ -87,6 +98,6 @@ class ExampleFile(Sequence[Example]):
             stream.seek(self._starts[number])
             line = stream.readline()
         try:
-            return example_of(RawRow(self._path, number + 1, json.loads(line)))
-        except ValueError as error:
+            return example_of(RawRow(self._path, number + 1, object_of(line)))
+        except (ValueError, OverflowError) as error:
             refuse(BadRow(self._path, number + 1, str(error)))

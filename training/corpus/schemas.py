@@ -16,9 +16,14 @@ import soundfile
 
 from streaming.events import SAMPLE_RATE
 from training.corpus.examples import Example, TermSpan
+from training.corpus.keys import normal_form
 from training.corpus.lines import RawRow
 from training.corpus.manifest import Word, spoken_words
+from training.corpus.paths import why_no_file
 
+# Two years of audio: what is longer is no length, and no integer of 64 bits need hold it.
+_MOST_SAMPLES = 1 << 40
+_MOST_S = _MOST_SAMPLES / SAMPLE_RATE
 _SLACK_S = 0.001  # times are written with three decimals
 _SLICE = re.compile(r"(.+):(\d+):(\d+)", re.DOTALL)
 _SEGMENT = re.compile(r"(.+?)_S\d+")
@@ -34,10 +39,18 @@ class Source(NamedTuple):
 
 
 def source_of(text: str, folder: Path) -> Source:
-    """`path` or `path:offset:frames`, relative to `folder` or absolute."""
+    """`path` or `path:offset:frames`, relative to `folder` or absolute. Raises ValueError for absurd numbers."""
+    path, start, samples = parted(text)
+    return Source(folder / path, start, samples)
+
+
+def parted(text: str) -> tuple[str, int, int]:
+    """Path, offset and frames, both 0 where the text is a path alone. Raises ValueError for absurd numbers."""
     if (cut := _SLICE.fullmatch(text)) is not None:
-        return Source(folder / cut[1], int(cut[2]), int(cut[3]))
-    return Source(folder / text, 0, 0)
+        if max(map(len, cut.groups()[1:])) > len(str(_MOST_SAMPLES)):
+            raise ValueError(f"its audio {text!r} names no number of samples")
+        return cut[1], int(cut[2]), int(cut[3])
+    return text, 0, 0
 
 
 def recording_of(segment_id: str) -> str:
@@ -95,7 +108,9 @@ def _chunk_spans(row: Mapping[str, Any], terms: Sequence[str], source: Source) -
     if not terms:
         return ()
     if "term_spans" in row:
-        return _spans(row["term_spans"])
+        spans = _spans(row["term_spans"])
+        _refuse_late(spans, source)
+        return spans
     if start is None or end is None or origin is None or len(terms) > 1:
         return _whole(terms, length, source)
     last = math.inf if length is None else length
@@ -147,9 +162,11 @@ def _whole(terms: Sequence[str], length_s: float | None, source: Source) -> tupl
     if not terms:
         return ()
     if length_s is None:
+        if (absence := why_no_file(source.path)) is not None:
+            raise ValueError(f"it does not say how long {source.path} is, which {absence}")
         try:
             header = soundfile.info(str(source.path))
-        except (OSError, soundfile.SoundFileError) as error:
+        except (OSError, TypeError, soundfile.SoundFileError) as error:
             raise ValueError(f"it does not say how long {source.path} is, which cannot be read ({error})") from error
         length_s = header.frames / header.samplerate
     return tuple(TermSpan(term, 0, round(length_s * SAMPLE_RATE)) for term in terms)
@@ -160,9 +177,7 @@ def _own(row: Mapping[str, Any], folder: Path) -> Example:
         raise ValueError("it has no terms; match it against a glossary first (termcue align), or write []")
     source = Source(folder / _text(row, "path"), _count(row, "start_sample"), _count(row, "samples"))
     spans = _spans(row["terms"])
-    late = [s.term for s in spans if source.samples and s.end_sample > source.samples]
-    if late:
-        raise ValueError(f"the term {late[0]!r} ends after its {source.samples} samples")
+    _refuse_late(spans, source)
     return Example(
         example_id=_text(row, "id"),
         audio=source.path,
@@ -176,9 +191,16 @@ def _own(row: Mapping[str, Any], folder: Path) -> Example:
     )
 
 
+def _refuse_late(spans: Sequence[TermSpan], source: Source) -> None:
+    late = [s.term for s in spans if source.samples and s.end_sample > source.samples]
+    if late:
+        raise ValueError(f"the term {late[0]!r} ends after its {source.samples} samples")
+
+
 def _spans(value: object) -> tuple[TermSpan, ...]:
     spans = tuple(TermSpan(t, round(a * SAMPLE_RATE), round(b * SAMPLE_RATE)) for t, a, b in _timed(value))
     for span in spans:
+        _check_term(span.term)
         if span.start_sample < 0 or span.end_sample <= span.start_sample:
             raise ValueError(f"the term {span.term!r} has samples {span.start_sample} to {span.end_sample}")
     return spans
@@ -193,7 +215,7 @@ def _timed(value: object) -> Iterator[tuple[str, float, float]]:
     for item in value if isinstance(value, list) else [value]:
         match item:
             case [str(text), int() | float() as start, int() | float() as end] if (
-                text.strip() and math.isfinite(start) and math.isfinite(end) and start <= end
+                text.strip() and -_MOST_S <= start <= end <= _MOST_S
             ):
                 yield text, start, end
             case _:
@@ -202,15 +224,29 @@ def _timed(value: object) -> Iterator[tuple[str, float, float]]:
 
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
+    if not isinstance(value, str) or not value.strip() or "\0" in value or not _is_unicode(value):
         raise ValueError(f"its {key} is {value!r}, not a text")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can hold the text; JSON can name halves of characters, which it cannot."""
+    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _check_term(term: str) -> None:
+    if not _is_unicode(term):
+        raise ValueError(f"the term {term!r} holds half a character")
+    if not any(map(str.isalnum, normal_form(term))):
+        raise ValueError(f"the term {term!r} has no word with a letter or digit")
 
 
 def _optional_text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     if value is not None and not isinstance(value, str | int):
         raise ValueError(f"its {key} is {value!r}, not a text")
+    if isinstance(value, str) and not _is_unicode(value):
+        raise ValueError(f"its {key} {value!r} holds half a character")
     return "" if value is None else str(value)
 
 
@@ -218,6 +254,8 @@ def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = [] if row.get(key) is None else row[key]
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise ValueError(f"its {key} is {value!r}, not a list of texts")
+    for term in value:
+        _check_term(term)
     return tuple(dict.fromkeys(value))
 
 
@@ -225,14 +263,14 @@ def _number(row: Mapping[str, Any], key: str) -> float | None:
     value = row.get(key)
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _MOST_S:
         raise ValueError(f"its {key} is {value!r}, not a number of seconds")
     return float(value)
 
 
 def _count(row: Mapping[str, Any], key: str) -> int:
     value = row.get(key, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_SAMPLES:
         raise ValueError(f"its {key} is {value!r}, not a number of samples")
     return value
 

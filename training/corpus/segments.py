@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.corpus.lines import refuse_special
 from training.corpus.manifest import ManifestError
 from training.corpus.schemas import Source, recording_of, source_of
 
 COLUMNS = ("id", "audio", "n_frames", "speaker", "src_text")
+_MOST_DIGITS = 12
 _UNKNOWN = frozenset({"", "n/a", "na", "none", "unknown", "-"})
 _NAME = re.compile(r"[^./\\\0][^/\\\0]*")
 
@@ -48,6 +50,7 @@ class SegmentTable:
 
     def header(self) -> list[str]:
         """Names of the columns. Raises ManifestError where one is missing."""
+        refuse_special(self.path)
         try:
             with self.path.open(encoding="utf-8-sig", newline="\n") as stream:
                 columns = stream.readline().rstrip("\r\n").split("\t")
@@ -74,7 +77,7 @@ class SegmentTable:
             raise ValueError("it names no audio")
         source = source_of(row["audio"], self.path.parent)
         if not source.samples and row["n_frames"]:
-            if not row["n_frames"].isdecimal():
+            if not row["n_frames"].isdecimal() or len(row["n_frames"]) > _MOST_DIGITS:
                 raise ValueError(f"its n_frames {row['n_frames']!r} is no number of samples")
             source = source._replace(samples=int(row["n_frames"]))
         named = recording_of(row["id"])

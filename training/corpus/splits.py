@@ -1,9 +1,11 @@
 """Rows -> train, dev and test that share no recording and no speaker, with terms that training never hears."""
 
-from collections import Counter
+import math
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import accumulate
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from streaming.errors import SettingError, TermCueError
 from training.corpus.examples import Example
 from training.corpus.keys import key_of, normal_form
+from training.corpus.paths import real_path
 
 Part: TypeAlias = Literal["train", "dev", "test"]
 _NAMED = 3
@@ -94,7 +97,7 @@ def _sources(example: Example) -> list[str]:
         *([f"recording {example.recording}"] if example.recording else []),
         *([f"speaker {example.speaker}"] if example.speaker else []),
     ]
-    return named or [f"audio {example.audio}"]
+    return named or [f"audio {real_path(example.audio)}"]
 
 
 def _assigned(sizes: Counter[str], config: SplitConfig) -> dict[str, Part]:
@@ -133,10 +136,46 @@ class Leaks:
         )
 
 
+class _Heard:
+    """Stretches of audio files, asked for those that overlap another; all are added before the first question."""
+
+    def __init__(self) -> None:
+        self._added: dict[str, list[tuple[int, float, str]]] = defaultdict(list)
+        self._sorted: dict[str, tuple[list[int], list[float]]] = {}
+
+    def add(self, example: Example) -> None:
+        self._added[real_path(example.audio)].append((*_stretch(example), example.example_id))
+
+    def overlapping(self, example: Example) -> set[str]:
+        """Ids of the rows that have audio in common with this one."""
+        audio = real_path(example.audio)
+        if audio not in self._added:
+            return set()
+        rows = self._added[audio]
+        if audio not in self._sorted:
+            rows.sort()
+            self._sorted[audio] = [row[0] for row in rows], list(accumulate((row[1] for row in rows), max))
+        starts, last_ends = self._sorted[audio]
+        start, end = _stretch(example)
+        found, place = set[str](), bisect_left(starts, end)
+        # Of the rows that start early enough, those before the last end that is late enough cannot matter.
+        while place and last_ends[place - 1] > start:
+            place -= 1
+            if rows[place][1] > start:
+                found.add(rows[place][2])
+        return found
+
+
+def _stretch(example: Example) -> tuple[int, float]:
+    start = example.start_sample
+    return start, start + example.samples if example.samples else math.inf
+
+
 def check_leaks(train: Iterable[Example], test: Iterable[Example], *, allow_leak: bool = False) -> Leaks:
     """What rows, recordings and speakers training shares with test.
 
-    Two rows are the same by their id or by their stretch of audio, whatever they are called.
+    Two rows are the same by their id, or where their stretches of one audio file overlap, whatever they are called
+    and however the file is named.
 
     Args:
         train: read once, nothing of it is kept.
@@ -147,18 +186,17 @@ def check_leaks(train: Iterable[Example], test: Iterable[Example], *, allow_leak
         LeakError: they share something, and it is not allowed.
     """
     ids: set[str] = set()
-    stretches: dict[tuple[Path, int], str] = {}
+    heard = _Heard()
     recordings: set[str] = set()
     speakers: set[str] = set()
     for example in test:
         ids.add(example.example_id)
-        stretches[example.audio, example.start_sample] = example.example_id
+        heard.add(example)
         recordings.add(example.recording)
         speakers.add(example.speaker)
     shared_rows, shared_recordings, shared_speakers = set[str](), set[str](), set[str]()
     for example in train:
-        same = stretches.get((example.audio, example.start_sample))
-        shared_rows |= ({example.example_id} & ids) | ({same} if same is not None else set())
+        shared_rows |= ({example.example_id} & ids) | heard.overlapping(example)
         shared_recordings |= {example.recording} & recordings
         shared_speakers |= {example.speaker} & speakers
     leaks = Leaks(frozenset(shared_rows), frozenset(shared_recordings - {""}), frozenset(shared_speakers - {""}))

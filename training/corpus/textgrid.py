@@ -12,6 +12,7 @@ from training.corpus.manifest import Word
 SILENCES = frozenset({"", "<eps>", "sp", "sil", "<sil>", "<p:>", "#"})
 """Labels of intervals in which no word is said."""
 _SLACK_S = 0.001
+_OPENING = 4_096
 
 
 class TextGridError(TermCueError):
@@ -21,8 +22,8 @@ class TextGridError(TermCueError):
 def read_textgrid(path: Path, tier: str = "words") -> tuple[Word, ...]:
     """The words of a tier, as the aligner wrote them, in samples at 16 kHz from the start of the file's recording.
 
-    Long and short text format, UTF-8 and UTF-16, with and without byte order mark. Intervals without a word are left
-    out; so are tags such as <COMMA>, but not <unk>, in which something is said.
+    Long and short text format in UTF-8 and UTF-16, as Praat writes them; only big-endian UTF-16 needs its byte order
+    mark. Intervals without a word are left out; so are tags such as <COMMA>, but not <unk>, in which something is said.
 
     Args:
         path: the TextGrid.
@@ -32,6 +33,7 @@ def read_textgrid(path: Path, tier: str = "words") -> tuple[Word, ...]:
         TextGridError: no such file or tier, another format, or a file that was cut short.
     """
     try:
+        _check_opening(path)
         grid = textgrid.openTextgrid(str(path), True, reportingMode="silence", duplicateNamesMode="rename")
     except OSError as error:
         raise TextGridError(f"cannot read the alignment {path}: {error.strerror}; align its recording again") from error
@@ -53,6 +55,23 @@ def read_textgrid(path: Path, tier: str = "words") -> tuple[Word, ...]:
         for start, end, label in intervals.entries
         if not _is_silence(label)
     )
+
+
+def _check_opening(path: Path) -> None:
+    """Tell of what the library would take for text without a word in it.
+
+    Raises:
+        TextGridError: a pipe or device, nothing but zeros or blanks, or UTF-16 whose byte order is unknown.
+        OSError: the file cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise TextGridError(f"{path} is no regular file; align its recording again")
+    with path.open("rb") as stream:
+        opening = stream.read(_OPENING)
+    if not opening.strip(b"\0 \t\r\n\xef\xbb\xbf\xff\xfe"):
+        raise TextGridError(f"{path} holds nothing; align its recording again")
+    if opening[:1] == b"\0":
+        raise TextGridError(f"{path} is UTF-16 without a byte order mark; save it as UTF-8, or align it again")
 
 
 def _is_silence(label: str) -> bool:

@@ -33,7 +33,7 @@ from training.evaluation.retrieval import Ranking, rank_rows, retrieval_scores
 
 Split = Literal["development", "other half", "same rows"]
 Progress = Callable[[str, int, int], None]
-"""Told what is being done ("terms" or "rows"), how much of it is, and of how much."""
+"""Told what is being done ("terms", "rows" or "development rows"), how much of it is, and of how much."""
 _SHOWN_DEPTHS = (1, 5, 10, 20)
 
 
@@ -168,18 +168,19 @@ def evaluate(
         raise SettingError("there are no rows to evaluate on; name a file that holds some")
     spoken = [term.term for row in [*rows, *development] for term in row.terms]
     chosen = choose_terms(spoken, terms.glossary, terms.distractors, terms.texts, config.banks)
+    progress("terms", 0, chosen.variants)
     bank = embed_bank(chosen, encoder.texts, encoder.dim, lambda done, total: progress("terms", done, total))
     bad = BadAudio(config.max_bad_share)
 
-    def ranked(some: Sequence[Example]) -> list[Ranking]:
-        vectors = encode_rows(
-            encoder, some, terms.texts.group_of, bad, lambda done: progress("rows", done, len(rows) + len(development))
-        )
+    def ranked(part: str, some: Sequence[Example]) -> list[Ranking]:
+        progress(part, 0, len(some))
+        vectors = encode_rows(encoder, some, terms.texts.group_of, bad, lambda done: progress(part, done, len(some)))
         return rank_rows(vectors, bank)
 
-    chosen_by = ranked(development) if development else [None] * len(chosen.sizes)
+    chosen_by = ranked("development rows", development) if development else [None] * len(chosen.sizes)
     results = [
-        _judge(test, choosing, terms.seen, config) for test, choosing in zip(ranked(rows), chosen_by, strict=True)
+        _judge(test, choosing, terms.seen, config)
+        for test, choosing in zip(ranked("rows", rows), chosen_by, strict=True)
     ]
     main = chosen.sizes.index(chosen.glossary_size)
     return Evaluation(tuple(results), main, tuple(map(str, bad.errors)), time.monotonic() - started)
@@ -215,7 +216,8 @@ def _judge(
         "threshold_recall_asked": config.recall,
         "threshold_recall_reached": is_reached and has_threshold,
         "recall_at_threshold": recall_at_threshold(test, threshold) if has_threshold else None,
-        "rejection_rate": rejection_rate(test, threshold) if has_threshold else None,
+        # At a threshold that leaves less than was asked for, silence is cheap and its share says nothing.
+        "rejection_rate": rejection_rate(test, threshold) if has_threshold and is_reached else None,
         "aurc": risk.area,
         "expected_calibration_error": None if honest is None else honest.error,
         "bank_entries": test.entries,

@@ -70,10 +70,7 @@ def fit_streams(evidence: Sequence[StreamEvidence]) -> FittedCalibration:
     rows = [(_voices(e.name), label(e)) for e in evidence if e.size == smallest[e.name]]
     verdicts = {bool(right) for _, labelled in rows for right in labelled.right}
     if len(verdicts) < 2:
-        raise CalibrationError(
-            f"{len(smallest)} streams gave no {'wrong' if True in verdicts else 'right'} candidate to weigh: "
-            "train longer, or give streams and glossaries whose terms are spoken"
-        )
+        raise CalibrationError(_nothing_to_weigh(len(smallest), has_right=True in verdicts))
     sweeps: dict[int, list[list[StreamScore]]] = {}
     fits = []
     for one in evidence:
@@ -82,6 +79,17 @@ def fit_streams(evidence: Sequence[StreamEvidence]) -> FittedCalibration:
         fits.append(StreamFit(one.name, one.size, tuple(scores)))
     calibration = with_table(fit([labelled for _, labelled in rows]), sweeps)
     return FittedCalibration(calibration, tuple(fits), _honesty(rows))
+
+
+def _nothing_to_weigh(streams: int, *, has_right: bool) -> str:
+    given = "1 stream" if streams == 1 else f"{streams} streams"
+    if has_right:
+        return f"{given} gave no wrong candidate to weigh: give longer streams, or glossaries with more terms"
+    return (
+        f"{given} gave no right candidate to weigh: train longer; or, where alignment is 0 in the log of the training, "
+        "train on rows whose words have times (termcue align and termcue synthesize write them); or give streams and "
+        "glossaries whose terms are spoken"
+    )
 
 
 def _voices(name: str) -> str:

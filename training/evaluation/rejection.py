@@ -16,7 +16,7 @@ _BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The highest cosine at which the development split still has the recall asked for.
+    """The highest cosine at which the development split still has the recall asked for, where one does.
 
     `is_reached` is False where even without a threshold the recall is lower: then every found term is let through.
     """

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from training.evaluation.calibrate import recall_at
+from training.evaluation.caveats import caveats
 from training.evaluation.evaluate import BankResult, Evaluation
 from training.evaluation.fit_streams import ALLOWED, FittedCalibration
 from training.evaluation.rejection import Reliability
@@ -93,7 +94,9 @@ def evaluation_sections(found: Evaluation, control: Evaluation | None = None) ->
     sentences = [
         "Recall is counted per spoken occurrence; entries, with all their variants, are ranked by the best cosine "
         "over all spans of a row.",
-        f"Threshold: the highest that leaves the recall asked for, chosen on {found.scores['threshold_split']}.",
+        f"Threshold: the highest that leaves the recall asked for, where one does, chosen on "
+        f"{found.scores['threshold_split']}.",
+        *(f"Note: {sentence}." for sentence in caveats(found)),
     ]
     if found.bad:
         sentences.append(f"{len(found.bad)} rows could not be read and were skipped; the first: {found.bad[0]}")

@@ -27,7 +27,8 @@ from training.models.retriever import DualEncoder
 from training.models.text_towers import LONGEST_TEXT, CharacterText
 
 Floats = NDArray[np.float32]
-Progress = Callable[[int, int], None]
+Progress = Callable[[str, int, int], None]
+"""Told which part is being written, how many are, and of how many."""
 _CONTEXTS_AT_ONCE = 8
 # ONNX Runtime's quantiser wants a graph above this in several files; protobuf ends at 2 GiB.
 _LARGE = 3 * 2**29
@@ -43,12 +44,15 @@ class ExportSettings:
         name: of the model; begins its encoder id.
         context_samples: what the encoder hears at once, whole frames.
         largest_graph: weights of more bytes than this lie beside their graph and are never read into memory whole.
+        started_from: the calibrated folder that the training began with: its calibration is a fair start, since the
+            scores still mean nearly the same; None: the folder is uncalibrated.
     """
 
     number_format: Format | None = None
     name: str = "retriever"
     context_samples: int = 48_000
     largest_graph: int = 256 * 2**20
+    started_from: ModelFolder | None = None
 
 
 def best_format(model: DualEncoder) -> Format:
@@ -63,9 +67,9 @@ def export_retriever(
     contexts: Sequence[Floats],
     facts: Mapping[str, Any] | None = None,
     settings: ExportSettings | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = lambda part, done, total: None,
 ) -> dict[str, dict[str, float]]:
-    """Write the model folder of a retriever, uncalibrated; the model itself is not changed.
+    """Write the model folder of a retriever; the model itself is not changed.
 
     Args:
         model: with its pretrained weights, adapters and all.
@@ -74,7 +78,7 @@ def export_retriever(
         contexts: speech that training never heard, float32[context_samples] each: background and parity.
         facts: `licence` and `provenance` for the spec, and whatever else is to be told; None: what the model knows.
         settings: None for the defaults.
-        progress: told how many of the graphs are written.
+        progress: told before each part is written.
 
     Returns:
         The parity figures, as they stand in the spec.
@@ -87,21 +91,22 @@ def export_retriever(
     _check_contexts(contexts, settings.context_samples)
     model.train(False)
     numbers = settings.number_format or best_format(model)
-    makers: tuple[Callable[[], Part], ...] = (
-        lambda: audio_part(model, contexts[:_CONTEXTS_AT_ONCE], numbers),
-        lambda: spans_part(model, numbers),
-        lambda: text_part(model, numbers),
-    )
+    makers: dict[str, Callable[[], Part]] = {
+        "graph audio": lambda: audio_part(model, contexts[:_CONTEXTS_AT_ONCE], numbers),
+        "graph spans": lambda: spans_part(model, numbers),
+        "graph text": lambda: text_part(model, numbers),
+    }
+    parts = len(makers) + 1
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{target.name}-graphs-", dir=target.parent) as work:
         files: dict[str, Path | bytes] = {}
         figures: dict[str, dict[str, float]] = {}
-        for done, make in enumerate(makers):
-            progress(done, len(makers))
+        for done, (name, make) in enumerate(makers.items()):
+            progress(name, done, parts)
             part = make()
             files |= {path.name: path for path in write_part(part, Path(work), settings.largest_graph)}
             figures[f"{part.name}_{part.number_format}"] = compare(part, Path(work) / f"{part.name}.onnx")
-        progress(len(makers), len(makers))
+        progress("background", len(makers), parts)
         files |= _texts_and_sounds(model, base, Path(work), contexts)
         golden = _golden_vectors(model, Path(work), settings.context_samples)
         write_model_folder(target, files, _spec(model, base, settings, facts, figures, golden))
@@ -192,6 +197,7 @@ def _spec(
     figures: Mapping[str, Mapping[str, float]],
     golden: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:
+    began = settings.started_from
     return {
         "name": settings.name,
         "context_samples": settings.context_samples,
@@ -203,7 +209,8 @@ def _spec(
         **(facts or facts_of(model, base)),
         "parity": figures,
         "golden": golden,
-        "calibration": uncalibrated().to_json(),
+        "calibration": (uncalibrated() if began is None else began.calibration).to_json(),
+        **({} if began is None else {"calibration_from": began.encoder_id}),
     }
 
 

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,15 +16,20 @@ from training.corpus.examples import Example
 from training.corpus.glossary import TrainingGlossary, read_training_glossary
 from training.corpus.rows import read_examples
 from training.corpus.splits import check_leaks
-from training.evaluation.evaluate import EvaluationTerms
+from training.evaluation.banks import BankConfig
+from training.evaluation.evaluate import EvaluationConfig, EvaluationTerms
 from training.evaluation.retriever import evaluate_retriever
+from training.loop import settings
 from training.loop.batches import BatchConfig, BatchMaker
+from training.loop.checkpoint_files import refuse_other_kind, resume_folder
 from training.loop.config import TrainConfig
 from training.loop.loading import Loader
 from training.loop.optimiser import accelerator_for
 from training.loop.ports import JUDGED_BY, Objective, Outcome, Parts, Progress
 from training.loop.pronunciations import Pronunciations
 from training.loop.random_state import seed_everything
+from training.loop.resume import ResumeFiles
+from training.loop.run_lock import run_lock
 from training.loop.run_rows import RunRows, gather_rows, reopen_rows
 from training.loop.sampling import RowLengths, SamplingConfig
 from training.loop.trainer import Trainer
@@ -77,6 +84,7 @@ class EpochEvaluation:
         seen: entries that training rows say.
         full_every: epochs between evaluations against the whole glossary too; 0: none.
         loss: of the held-out rows, where the run is judged by it.
+        text_field: what the text tower reads for a term.
     """
 
     def __init__(
@@ -86,21 +94,23 @@ class EpochEvaluation:
         seen: frozenset[int],
         full_every: int,
         loss: Callable[[], float] | None = None,
+        text_field: Literal["term", "short_description"] = "term",
     ) -> None:
         self._rows, self._glossary, self._seen, self._full_every = rows, glossary, seen, full_every
-        self._loss = loss
+        self._loss, self._config = loss, EvaluationConfig(BankConfig(text_field=text_field))
 
     def __call__(self, model: nn.Module, epoch: int) -> Mapping[str, float]:
         """Figures of the bank of spoken terms, and under ``full/`` of the whole glossary."""
         figures = self._judged(model, ())
         if self._full_every and epoch % self._full_every == 0:
-            every = tuple(entry.term for entry in self._glossary.terms)
+            # As `termcue evaluate` takes it: aliases are said too.
+            every = tuple(said for said, _ in self._glossary.forms())
             figures |= {f"full/{name}": value for name, value in self._judged(model, every).items()}
         return figures if self._loss is None else figures | {"loss": self._loss()}
 
     def _judged(self, model: nn.Module, bank: Sequence[str]) -> dict[str, float]:
         terms = EvaluationTerms(glossary=bank, texts=self._glossary, seen=self._seen)
-        found = evaluate_retriever(model, self._rows, terms)  # type: ignore[arg-type]
+        found = evaluate_retriever(model, self._rows, terms, self._config)  # type: ignore[arg-type]
         scores = found.results[found.main].scores
         named = {name.replace("recall_at_", "recall@"): value for name, value in scores.items()}
         figures = {name: named[name] for name in _SHOWN if isinstance(named.get(name), (int, float))}
@@ -213,13 +223,36 @@ def run_training(config: TrainConfig, progress: Progress | None = None) -> Outco
         SettingError: settings that cannot work with these rows.
         TermCueError: rows, models or checkpoints that cannot be used, memory or disk that ran out.
     """
+    settings.check(config)
     config = replace(config, model=pinned(config.model))
     accelerator = accelerator_for(config.run)
+    with run_lock(config.run) if accelerator.is_main_process else nullcontext():
+        refuse_before_rows(config, accelerator)
+        return _run(config, accelerator, progress)
+
+
+def refuse_before_rows(config: TrainConfig, accelerator: Accelerator) -> None:
+    """Refuse a run that would not go on from the state that is there before its rows replace those of that state.
+
+    Raises:
+        SettingError: other settings, or a checkpoint of another kind in the way.
+        CheckpointError: what is there is damaged.
+    """
+    refuse_other_kind(config)
+    if config.run.resume:
+        files = ResumeFiles(resume_folder(config.run), accelerator.process_index, accelerator.num_processes)
+        files.refuse_other_settings(config)
+
+
+def _run(config: TrainConfig, accelerator: Accelerator, progress: Progress | None) -> Outcome:
     glossary = glossary_of(config)
+    _LOG.info("reading rows")
     rows = rows_of(config, glossary, accelerator)
+    _tell(rows, config)
     held_out = held_out_rows(config, rows)
     # New modules are drawn here, the same on every rank and in every start.
     seed_everything(config.run.seed)
+    _LOG.info("loading %s", config.model.model_name or "random weights")
     model = build_retriever(config.model, config.run.precision, temperature=config.losses.temperature)
     loader = loader_of(config, rows, model, glossary, accelerator.process_index, accelerator.num_processes)
     negatives = negatives_of(config, rows, glossary)
@@ -228,6 +261,18 @@ def run_training(config: TrainConfig, progress: Progress | None = None) -> Outco
     evaluate = None
     if held_out:
         loss = held_out_loss(config, held_out, model, glossary) if config.run.judged_by == "loss" else None
-        evaluate = EpochEvaluation(held_out, glossary, rows.groups, config.run.full_eval_every, loss)
-    parts = Parts(model, batches, objective_of(config, model), evaluate, negatives, cached_step)
+        evaluate = EpochEvaluation(
+            held_out, glossary, rows.groups, config.run.full_eval_every, loss, config.data.text_field
+        )
+    parts = Parts(model, batches, objective_of(config, model), evaluate, negatives, cached_step, rows.digest)
     return Trainer(config, parts, accelerator, progress).run()
+
+
+def _tell(rows: RunRows, config: TrainConfig) -> None:
+    """What there is to learn from."""
+    _LOG.info("%d rows (%d without a term)", len(rows.lengths.samples), int(rows.lengths.no_term.sum()))
+    if not rows.timed and config.losses.alignment:
+        _LOG.warning(
+            "no row has timed words, so the alignment learns nothing: termcue listen finds nothing with such a model; "
+            "rows of termcue align and termcue synthesize have them"
+        )

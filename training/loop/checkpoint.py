@@ -51,5 +51,5 @@ def unwritable(path: Path, cause: BaseException) -> CheckpointError:
     room = "Choose another place with --save-path"
     if not isinstance(reason, OSError) or reason.errno in _FULL:
         room = "Make room on that disk, or choose another place with --save-path,"
-    cure = f"{room} and give the same command again: it goes on from the last saved state."
+    cure = f"{room} and give the same command again: it goes on from the last saved state, if there is one."
     return CheckpointError(f"cannot save {path}: {why}; {kept}. {cure}")

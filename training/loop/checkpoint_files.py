@@ -165,12 +165,26 @@ def read_checkpoint(path: Path) -> Checkpoint:
     else:
         head = _read_file(path)
         _refuse_foreign(path, head)
-        weights = head["weights"]
-    if head["version"] > VERSION:
-        raise CheckpointError(
-            f"{path} is of version {head['version']} and this TermCue reads up to {VERSION}; update TermCue."
-        )
+        weights = head.get("weights")
+    _refuse_unfit(path, head, weights)
     return Checkpoint(settings.read(head["config"]), weights, head["step"], head["epoch"], head["figures"])
+
+
+_HEAD: dict[str, type] = {"version": int, "config": dict, "step": int, "epoch": int, "figures": dict}
+
+
+def _refuse_unfit(path: Path, head: Mapping[str, Any], weights: object) -> None:
+    """Refuse a newer version, and a head or weights that are not whole."""
+    version = head.get("version")
+    if type(version) is int and version > VERSION:
+        raise CheckpointError(f"{path} is of version {version} and this TermCue reads up to {VERSION}; update TermCue.")
+    faults = [name for name, kind in _HEAD.items() if type(head.get(name)) is not kind]
+    if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
+        faults.append("weights")
+    if faults:
+        raise CheckpointError(
+            f"{path} is no whole checkpoint: its {faults[0]} is missing or damaged; take another copy."
+        )
 
 
 def _read_folder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

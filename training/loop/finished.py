@@ -14,6 +14,8 @@ from training.models.base_folder import pinned
 # Where and how fast it ran and what it told: the weights are the same. `save_path` is where they were found.
 _OF_NO_WEIGHT = "log_every logs checkpoint_every_s auto_micro_batch gpu_ids processes resume keep_epochs save_path"
 _MAY_DIFFER = frozenset(f"run.{name}" for name in _OF_NO_WEIGHT.split()) | {"data.workers", "model.offline"}
+# A run that goes on may be made longer or shorter.
+_RUN_LONGER = _MAY_DIFFER | {"run.epochs", "run.max_steps", "run.best_model"}
 _NAMED = 3
 
 
@@ -41,6 +43,12 @@ def finished_training(config: TrainConfig) -> Checkpoint | None:
     return found
 
 
+def are_of_one_run(best: Checkpoint, last: Checkpoint) -> bool:
+    """Whether the best checkpoint that lies beside a last one can have come from the same run."""
+    is_judged = last.config.data.test is not None
+    return is_judged and best.step <= last.step and not _changed(flat(best.config), flat(last.config), _RUN_LONGER)
+
+
 def newer_rows(data: DataConfig, checkpoint: Path) -> list[Path]:
     """Files of the training rows and the glossary that were written after a checkpoint."""
     trained = _written(checkpoint)
@@ -56,9 +64,9 @@ def _written(path: Path) -> float:
     return path.stat().st_mtime
 
 
-def _changed(before: dict[str, object], now: dict[str, object]) -> list[str]:
+def _changed(before: dict[str, object], now: dict[str, object], may_differ: frozenset[str] = _MAY_DIFFER) -> list[str]:
     return [
         f"{name} {before.get(name)!r} -> {now.get(name)!r}"
         for name in sorted(now.keys() | before.keys())
-        if name not in _MAY_DIFFER and now.get(name) != before.get(name)
+        if name not in may_differ and now.get(name) != before.get(name)
     ]

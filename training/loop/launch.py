@@ -17,8 +17,9 @@ import torch
 
 from streaming.errors import SettingError, TermCueError
 from training.loop import settings
-from training.loop.checkpoint_files import best_path
+from training.loop.checkpoint_files import best_path, read_checkpoint
 from training.loop.config import RunConfig, TrainConfig
+from training.loop.finished import are_of_one_run
 from training.loop.logs import TRAIN_LOG, stamp, written_to
 from training.loop.ports import Outcome, Progress
 from training.loop.stopping import handled
@@ -146,6 +147,13 @@ def outcome_from(value: dict[str, object]) -> Outcome:
 
 
 def result_path(config: TrainConfig) -> Path:
-    """The checkpoint to go on with after training: the best where one was judged, else the last."""
-    best = best_path(config.run, config.data.single_slice)
-    return best if best.exists() else config.run.save_path
+    """The checkpoint to go on with after training: the best where one was judged in that run, else the last.
+
+    Raises:
+        CheckpointError: what is there cannot be read.
+    """
+    last, best = config.run.save_path, best_path(config.run, config.data.single_slice)
+    if not best.exists() or not last.exists():
+        return best if best.exists() else last
+    # A run without test rows leaves the best of an earlier one where it was.
+    return best if are_of_one_run(read_checkpoint(best), read_checkpoint(last)) else last

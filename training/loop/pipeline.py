@@ -39,10 +39,12 @@ def run_stages(stages: Sequence[Stage], logs: Path, say: Told) -> Path:
         for number, stage in enumerate(stages, 1):
             title = f"stage {number} of {len(stages)}, {stage.name}"
             say(title)
-            _LOG.info("%s: begins", title)
             began = time.monotonic()
             try:
                 outcome = stage.run()
+            except KeyboardInterrupt as stop:
+                _LOG.warning("%s: stopped after %.1f s: %s", title, time.monotonic() - began, str(stop) or "asked to")
+                raise
             except BaseException as error:
                 seconds, kind = time.monotonic() - began, type(error).__name__
                 _LOG.error("%s: failed after %.1f s: %s: %s", title, seconds, kind, error)

@@ -125,6 +125,7 @@ class Parts:
         evaluate: None: no best checkpoint, no plateau, no early stop.
         negatives: None where none are mined.
         cached_step: None where inputs cannot be cut into parts: each batch is passed whole.
+        rows: names the state of what the batches are made of; a run goes on with the same only.
     """
 
     model: nn.Module
@@ -133,6 +134,7 @@ class Parts:
     evaluate: Evaluate | None = None
     negatives: Negatives | None = None
     cached_step: CachedStep | None = None
+    rows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

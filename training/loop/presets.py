@@ -55,7 +55,7 @@ _COMPACT = TrainConfig(
 _ADAPT = TrainConfig(
     model=ModelConfig("whisper", BUNDLED_MODEL, "characters", dim=256, unfreeze_layers=2),
     losses=LossConfig(alignment=1.0),
-    optimiser=OptimiserConfig(rate=3e-5, projection_factor=3.0, warmup_steps=20),
+    optimiser=OptimiserConfig(rate=3e-5, projection_factor=3.0, warmup_steps=10),
     run=RunConfig(
         epochs=6,
         batch_size=32,

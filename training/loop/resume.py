@@ -4,6 +4,8 @@ A kill at any instant leaves the last whole step: the files of a new step stand 
 replaced in one move, names it.
 """
 
+import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ from training.loop.config import TrainConfig
 from training.loop.settings import flat
 
 LATEST = "LATEST"
+STATE = frozenset(
+    "config rows position random weights average optimiser scaler schedule judge negatives micro_batch figures".split()
+)
+"""What the state of a run holds."""
 # How long, how often told and where to: what a resumed run may change.
 _OF_RUN = "epochs max_steps log_every logs checkpoint_every_s auto_micro_batch gpu_ids processes resume keep_epochs"
 _MAY_DIFFER = frozenset(f"run.{name}" for name in _OF_RUN.split()) | {"data.workers"}
@@ -53,30 +59,54 @@ class ResumeFiles:
             if not old.name.startswith(f"step{step}-"):
                 old.unlink(missing_ok=True)
 
-    def read(self, config: TrainConfig) -> dict[str, Any] | None:
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a state to go on from."""
+        return (self.folder / LATEST).exists()
+
+    def refuse_other_settings(self, config: TrainConfig) -> None:
+        """Whether `read` would refuse these settings, before anything is done for the run. Raises as it does."""
+        self._read(config)
+
+    def read(self, config: TrainConfig, rows: str) -> dict[str, Any] | None:
         """This rank's last state; None where a run begins.
 
+        Args:
+            config: of the run that wants to go on.
+            rows: digest of its rows.
+
         Raises:
-            SettingError: the unfinished run had other settings or another number of processes.
+            SettingError: the unfinished run had other settings, other rows or another number of processes.
             CheckpointError: the files are damaged.
         """
-        latest = self.folder / LATEST
-        if not latest.exists():
+        state = self._read(config)
+        if state is not None and state["rows"] != rows:
+            raise SettingError(
+                f"{self.folder} is of an unfinished run on other rows: the training files or the glossary changed "
+                "since; put them back as they were to go on, or give --fresh to begin anew."
+            )
+        return state
+
+    def _read(self, config: TrainConfig) -> dict[str, Any] | None:
+        if not self.is_there:
             return None
-        step, world = map(int, latest.read_text("utf-8").split())
+        step, world = self._latest()
         if world != self._world:
             raise SettingError(
                 f"{self.folder} is of an unfinished run of {world} processes and this one has {self._world}; start as "
                 f"many, or give --fresh to begin anew."
             )
-        try:
-            state: dict[str, Any] = torch.load(self._file(step), map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{self._file(step)} is missing or damaged ({error}); give --fresh to begin anew."
-            ) from error
+        state = _whole_state(self._file(step))
         _check_same(config, state["config"], self.folder)
         return state
+
+    def _latest(self) -> tuple[int, int]:
+        """Step and number of processes of the last state."""
+        try:
+            step, world = map(int, (self.folder / LATEST).read_text("utf-8").split())
+        except (OSError, ValueError) as error:
+            raise _damaged(self.folder / LATEST) from error
+        return step, world
 
     def clear(self) -> None:
         """The run is finished, or begins anew: nothing is left to go on from."""
@@ -89,6 +119,27 @@ class ResumeFiles:
 
     def _file(self, step: int) -> Path:
         return self.folder / f"step{step}-rank{self._rank}.pt"
+
+
+def _whole_state(file: Path) -> dict[str, Any]:
+    try:
+        with warnings.catch_warnings():
+            # Of what is no file of torch it warns too, beside the error.
+            warnings.simplefilter("ignore")
+            # Mapped: what only asks for the settings reads no weights.
+            state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _damaged(file) from error
+    except pickle.UnpicklingError as error:
+        # Its text is of pickles and how to run their code.
+        raise _damaged(file) from error
+    if not isinstance(state, dict) or not state.keys() >= STATE or not isinstance(state["config"], dict):
+        raise _damaged(file)
+    return state
+
+
+def _damaged(file: Path) -> CheckpointError:
+    return CheckpointError(f"{file}, of an unfinished run, is missing or damaged; give --fresh to begin anew.")
 
 
 def _check_same(config: TrainConfig, before: dict[str, Any], folder: Path) -> None:

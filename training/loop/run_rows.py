@@ -1,5 +1,7 @@
 """The rows of a run: read once in a stream, checked, and kept in one file beside the checkpoint."""
 
+import hashlib
+import io
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streaming.durable import replace_file
 from streaming.errors import SettingError
 from training.corpus.audio import AudioError, length_of
 from training.corpus.examples import Example
@@ -32,12 +35,16 @@ class RunRows:
         lengths: of the same rows.
         groups: entries that are said in them (`TrainingGlossary.group_of`).
         terms: normal forms that are said in them.
+        timed: how many have words with times, which the alignment learns from.
+        digest: names the rows; other rows have another.
     """
 
     examples: Sequence[Example]
     lengths: RowLengths
     groups: frozenset[int]
     terms: tuple[str, ...]
+    timed: int = 0
+    digest: str = ""
 
 
 class _Bad:
@@ -87,6 +94,7 @@ def gather_rows(
     bad = _Bad(data.max_bad_share)
     samples: list[int] = []
     no_term: list[bool] = []
+    timed: list[bool] = []
     terms: dict[str, int] = {}
 
     def usable() -> Iterator[Example]:
@@ -100,27 +108,42 @@ def gather_rows(
                 continue
             samples.append(length)
             no_term.append(example.is_no_term)
+            timed.append(bool(example.words))
             terms.update((form, group_of(form)) for form in (normal_form(t.term) for t in example.terms))
             progress(bad.seen)
             yield example
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_examples(path, usable())
-    bad.judge()
-    path.with_suffix(".left-out.txt").write_text("".join(f"{reason}\n" for reason in bad.reasons), "utf-8")
-    lengths = RowLengths(np.array(samples, np.int64), np.array(no_term, bool))
-    _check(lengths, data)
-    np.savez(path.with_suffix(".npz"), samples=lengths.samples, no_term=lengths.no_term)
-    path.with_suffix(".terms.json").write_text(json.dumps(terms), "utf-8")
-    return RunRows(ExampleFile(path), lengths, frozenset(terms.values()), tuple(terms))
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        write_examples(fresh, usable())
+        replace_file(path.with_suffix(".left-out.txt"), "".join(f"{reason}\n" for reason in bad.reasons).encode())
+        bad.judge()
+        lengths = RowLengths(np.array(samples, np.int64), np.array(no_term, bool))
+        _check(lengths, data)
+        kept = io.BytesIO()
+        digest = np.array(_digest(fresh, len(samples)))
+        np.savez(kept, samples=lengths.samples, no_term=lengths.no_term, timed=sum(timed), digest=digest)
+        replace_file(path.with_suffix(".npz"), kept.getvalue())
+        replace_file(path.with_suffix(".terms.json"), json.dumps(terms).encode())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return reopen_rows(path)
+
+
+def _digest(path: Path, rows: int) -> str:
+    with path.open("rb") as stream:
+        return f"{rows} rows, sha256 {hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def reopen_rows(path: Path) -> RunRows:
     """What `gather_rows` wrote, for the other ranks."""
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as lengths:
-        kept = RowLengths(lengths["samples"], lengths["no_term"])
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as found:
+        kept = RowLengths(found["samples"], found["no_term"])
+        timed, digest = int(found["timed"]), str(found["digest"])
     terms: dict[str, int] = json.loads(path.with_suffix(".terms.json").read_text("utf-8"))
-    return RunRows(ExampleFile(path), kept, frozenset(terms.values()), tuple(terms))
+    return RunRows(ExampleFile(path), kept, frozenset(terms.values()), tuple(terms), timed, digest)
 
 
 def _wanted(examples: Iterable[Example], with_no_term: bool) -> Iterator[Example]:

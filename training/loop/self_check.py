@@ -3,13 +3,15 @@
 Each function does one thing and says in a sentence what came of it, or raises.
 """
 
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
-from huggingface_hub import constants
+from huggingface_hub import constants, try_to_load_from_cache
 from torch import Tensor
 from transformers.utils.logging import disable_progress_bar
 
@@ -20,7 +22,7 @@ from training.corpus.glossary import TrainingGlossary
 from training.corpus.manifest import spoken_words
 from training.loop.batches import BatchConfig, BatchMaker
 from training.loop.checkpoint_files import Checkpoint, load_retriever, trained_weights, write_checkpoint
-from training.loop.config import LoraSettings, ModelConfig, TrainConfig
+from training.loop.config import QWEN2_AUDIO, LoraSettings, ModelConfig, TrainConfig
 from training.loop.optimiser import adamw
 from training.loop.pronunciations import Pronunciations
 from training.losses.total import total_loss
@@ -32,6 +34,8 @@ _GIB = 2**30
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _SAID = ("kalman filter", "neural network", None)
 _SECONDS = 1.2
+PRETRAINED = ("openai/whisper-base", QWEN2_AUDIO)
+"""What the presets start from."""
 
 
 class SelfCheckError(TermCueError):
@@ -167,9 +171,27 @@ def _saved_and_read(model: DualEncoder, config: TrainConfig, inputs: RetrieverIn
     return path.stat().st_size
 
 
-def hub_state() -> str:
-    """Whether models may be fetched, and where those are that were."""
+def cached_models() -> dict[str, str]:
+    """The models that the presets start from: whether all weights are in the cache ("yes", "in part" or "no")."""
+    return {name: _kept(name) for name in PRETRAINED}
+
+
+def hub_state(models: Mapping[str, str]) -> str:
+    """Where models come from, and which are there, as `cached_models` found; the network is not tried."""
     cache = constants.HF_HUB_CACHE
+    kept = ", ".join(f"{name} {is_there}" for name, is_there in models.items())
     if constants.HF_HUB_OFFLINE:
-        return f"HF_HUB_OFFLINE is set: models come from folders and from {cache} only"
-    return f"online, where --offline is not given; models are kept in {cache}"
+        return f"HF_HUB_OFFLINE is set: models come from folders and from {cache} only; there: {kept}"
+    return f"not tried; in the cache {cache}: {kept}; what is not there is fetched, unless --offline is given"
+
+
+def _kept(name: str) -> str:
+    def path_of(file: str) -> Path | None:
+        path = try_to_load_from_cache(name, file, constants.HF_HUB_CACHE)
+        return Path(path) if isinstance(path, str) else None
+
+    if path_of("config.json") is None:
+        return "no"
+    index = path_of("model.safetensors.index.json")
+    shards = ["model.safetensors"] if index is None else json.loads(index.read_text("utf-8"))["weight_map"].values()
+    return "yes" if all(path_of(shard) for shard in set(shards)) else "in part"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from streaming.errors import SettingError
 from streaming.typed_json import shown
 from training.loop.config import TrainConfig
+from training.loop.limits import LIMITS
 
 _Part = TypeVar("_Part")
 
@@ -37,16 +39,33 @@ def read_file(path: Path) -> TrainConfig:
     """Settings from a JSON file.
 
     Raises:
-        SettingError: not readable, not JSON, or not settings.
+        SettingError: not readable, not JSON, not settings, or beyond their limits.
     """
     try:
-        return read(json.loads(path.read_text("utf-8")))
+        config = read(json.loads(path.read_text("utf-8")))
+        check(config)
+        return config
     except (OSError, ValueError) as error:
         raise SettingError(
             f"{path}: the settings of the training cannot be read ({error}); write them anew."
         ) from error
     except SettingError as error:
         raise SettingError(f"{path}: {error}") from error
+
+
+def check(config: TrainConfig) -> None:
+    """Whether every number is one that a training can work with: the limits are those of the command line.
+
+    Raises:
+        SettingError: naming the setting, its value and its limits.
+    """
+    for name, value in flat(config).items():
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                raise SettingError(f"the setting {name} is {number}; give a finite number.")
+            limits = LIMITS.get(name)
+            if limits is not None and number is not None and number not in limits:
+                raise SettingError(f"the setting {name} is {number}; give a number {limits}.")
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:

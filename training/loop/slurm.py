@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from training.loop.config import TrainConfig
 from training.loop.logs import TRAIN_LOG
 
 _PORT = 29_500
+_LINE_BREAKERS = frozenset({"Cc", "Zl", "Zp"})
+_NOT_OF_JOB_NAMES = re.compile(r"[^\w.+-]")
 _TIME = re.compile(r"(\d+-)?\d+(:\d\d){0,2}")
 
 
@@ -52,6 +55,14 @@ class SlurmSettings:
             raise SettingError(
                 f"--slurm-time {self.time!r} is no time of Slurm; give one such as 12:00:00 or 2-00:00:00."
             )
+        for name in ("memory", "partition", "account"):
+            _refuse_control(f"--slurm-{name}", getattr(self, name))
+
+
+def _refuse_control(option: str, value: str) -> None:
+    """A line break within a value would begin a line of its own in the script."""
+    if any(unicodedata.category(character) in _LINE_BREAKERS for character in value):
+        raise SettingError(f"{option} {value!r} holds a control character, which no job script can; leave it out.")
 
 
 def script(job: SlurmSettings, name: str, settings_file: Path, logs: Path, offline: bool = False) -> str:
@@ -63,9 +74,15 @@ def script(job: SlurmSettings, name: str, settings_file: Path, logs: Path, offli
         settings_file: what `python -m training.loop` reads.
         logs: folder of the job's .out and .err.
         offline: whether models are read from local files only.
+
+    Raises:
+        SettingError: a name with a control character.
     """
+    for option, path in (("--save-path", name), ("--logs", logs), ("the working folder", Path.cwd())):
+        _refuse_control(option, str(path))
+    _refuse_control("the settings file", str(settings_file))
     asked = {
-        "job-name": name,
+        "job-name": _NOT_OF_JOB_NAMES.sub("_", name).lstrip("-") or "training",
         "nodes": job.nodes,
         "ntasks-per-node": 1,
         "gpus-per-node": job.gpus or None,
@@ -81,7 +98,7 @@ def script(job: SlurmSettings, name: str, settings_file: Path, logs: Path, offli
         "open-mode": "append",
     }
     lines = ["#!/bin/bash"]
-    lines += [f"#SBATCH --{key}={value}" for key, value in asked.items() if value is not None]
+    lines += [f"#SBATCH --{key}={shlex.quote(str(value))}" for key, value in asked.items() if value is not None]
     lines += ["#SBATCH --requeue", "", "set -euo pipefail"]
     lines += [job.setup] if job.setup else []
     lines += ["export HF_HUB_OFFLINE=1"] if offline else []
@@ -104,13 +121,13 @@ def _start(job: SlurmSettings, settings_file: Path) -> list[str]:
 
 
 def write_job(config: TrainConfig, job: SlurmSettings) -> Path:
-    """Write the settings and the script under logs/slurm/; returns the script."""
+    """Write the settings and the script under logs/slurm/; returns the script. Raises SettingError as `script`."""
     folder = config.run.logs / "slurm"
-    folder.mkdir(parents=True, exist_ok=True)
     name = config.run.save_path.stem
     settings_file, file = folder / f"{name}.json", folder / f"{name}.sbatch"
-    replace_file(settings_file, json.dumps(settings.written(config), indent=1).encode())
     text = script(job, name, settings_file, config.run.logs, config.model.offline)
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(settings_file, json.dumps(settings.written(config), indent=1).encode())
     replace_file(file, text.encode())
     return file
 

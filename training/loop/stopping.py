@@ -1,14 +1,17 @@
 """Ctrl-C and SIGTERM as a wish to stop: the step at work ends, its state is saved; a second one stops at once."""
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 2.0
+_STDERR = 2
+_ANSWER = b"\ntermcue: stopping after this step; a second one stops at once\n"
 
 
 class Stopped(KeyboardInterrupt):
@@ -30,16 +33,25 @@ def handled(action: Callable[[int, FrameType | None], None]) -> Iterator[None]:
 
 
 class StopWish:
-    """Whether a signal asked for the end."""
+    """Whether a signal asked for the end.
 
-    def __init__(self) -> None:
+    Args:
+        is_told: whether this process says so on standard error, at once.
+    """
+
+    def __init__(self, is_told: bool = True) -> None:
         self.is_raised = False
+        self._is_told = is_told
         self._since = 0.0
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
         """The first signal is a wish; torchrun passes on what the terminal sent already: an echo is none more."""
         if not self.is_raised:
             self.is_raised, self._since = True, time.monotonic()
+            if self._is_told:
+                # Not through Python's streams: the signal may have come in the middle of a write to them.
+                with suppress(OSError):
+                    os.write(_STDERR, _ANSWER)
         elif time.monotonic() - self._since > _ECHO_S:
             raise KeyboardInterrupt
 

@@ -89,7 +89,7 @@ class Trainer:
         self._files = ResumeFiles(
             resume_folder(self._run), self._accelerator.process_index, self._accelerator.num_processes
         )
-        self._wish = StopWish()
+        self._wish = StopWish(is_told=self._accelerator.is_main_process)
         self._means = StepMeans()
         self._log: RunLog | None = None
         self._saved_at = time.monotonic()
@@ -113,7 +113,8 @@ class Trainer:
             TrainingError: the loss is no longer a number.
         """
         self._begin()
-        ended: Ended | None = self._end()
+        # A stop may have been asked for in the last step, before it was judged.
+        ended: Ended | None = self._end() if self._at.step_of_epoch == 0 else None
         with self._wish.listening(), self._new_log() as self._log:
             while ended is None:
                 self._epoch()
@@ -121,8 +122,8 @@ class Trainer:
                 if self._run.keep_epochs:
                     self._write(epoch_path(self._run, self._config.data.single_slice, self._at.epoch))
                 ended = self._end()
-                if ended is None:
-                    self._save_state()
+                # After the last epoch too: a disk that refuses the checkpoint does not cost the run.
+                self._save_state()
         self._write(self._run.save_path)
         if self._accelerator.is_main_process:
             self._files.clear()
@@ -137,7 +138,7 @@ class Trainer:
             if self._accelerator.is_main_process:
                 self._files.clear()
             self._accelerator.wait_for_everyone()
-        state = self._files.read(self._config)
+        state = self._files.read(self._config, self._parts.rows)
         if state is not None:
             self._restore(state)
             _LOG.info("going on after step %d from %s", self._at.step, self._files.folder)
@@ -159,18 +160,25 @@ class Trainer:
             is_due = time.monotonic() - self._saved_at >= self._run.checkpoint_every_s
             flags = (batch is None, self._wish.is_raised, is_due, self._judge.is_due(self._at.step))
             at_end, stop, is_due, is_judged = any_rank(flags, self._device)
-            if is_judged and not at_end:
+            if stop or at_end or batch is None:
+                break
+            if is_judged:
                 self._evaluate(self._at.epoch + 1)
-            if stop or (is_due and not at_end):
+            if is_due:
                 self._save_state()
-            if stop:
-                _LOG.warning("asked to stop: step %d is saved in %s", self._at.step, self._files.folder)
-                raise Stopped(f"stopped after step {self._at.step}; the same command goes on from there")
-            if at_end or batch is None or self._judge.is_over:
+            if self._judge.is_over:
                 break
             self._step(*batch)
+        self._stop_if_asked()
         self._at.epoch += 1
         self._at.step_of_epoch = 0
+
+    def _stop_if_asked(self) -> None:
+        if not any_rank((self._wish.is_raised,), self._device)[0]:
+            return
+        self._save_state()
+        _LOG.warning("asked to stop: step %d is saved in %s", self._at.step, self._files.folder)
+        raise Stopped(f"stopped after step {self._at.step}; the same command goes on from there")
 
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with undisturbed():
@@ -196,9 +204,10 @@ class Trainer:
         norm = clip_gradients(self._learning, self._config.optimiser.clip)
         # The scaler of fp16 passes over a step whose gradients overflow; elsewhere they are a fault.
         if self._accelerator.scaler is None and not norm < float("inf"):
+            saved = f"The last saved state is in {self._files.folder}" if self._files.is_there else "No state was saved"
             raise TrainingError(
-                f"the gradient of step {self._at.step + 1} is {norm}: {told(_values(losses))}. The state before it is "
-                f"in {self._files.folder}; lower the learning rate, or use --bf16 or fp32 instead of --fp16."
+                f"the gradient of step {self._at.step + 1} is {norm}: {told(_values(losses))}. {saved}; "
+                "lower the learning rate, or use --bf16 or fp32 instead of --fp16."
             )
         self._optimiser.step()
         self._optimiser.zero_grad()
@@ -241,6 +250,7 @@ class Trainer:
         scaler, negatives = self._accelerator.scaler, self._parts.negatives
         state: dict[str, Any] = {
             "config": settings.flat(self._config),
+            "rows": self._parts.rows,
             "position": [self._at.epoch, self._at.step_of_epoch, self._at.step, self._at.judged],
             "random": random_state(),
             "weights": trained_weights(self._model, self._config.model),

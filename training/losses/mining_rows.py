@@ -92,13 +92,15 @@ class RowMiner:
         rng = np.random.default_rng(self._settings.seed)
         while some := list(islice(examples, self._settings.batch)):
             usable, lengths = self._usable(some, count)
-            batch = self._maker.make(usable, lengths, rng) if usable else None
+            # Ids may be repeated, so what the maker refuses comes back by its place among the rows.
+            placed = [replace(example, example_id=str(place)) for place, example in enumerate(usable)]
+            batch = self._maker.make(placed, lengths, rng) if usable else None
             if batch is None:
                 count.bad += len(usable)
                 continue
-            self._tell(batch.bad, count)
-            refused = {error.example.example_id for error in batch.bad}
-            read = [example for example in usable if example.example_id not in refused]
+            refused = {int(error.example.example_id): error.reason for error in batch.bad}
+            self._tell([AudioError(usable[place], reason) for place, reason in refused.items()], count)
+            read = [example for place, example in enumerate(usable) if place not in refused]
             yield from self._of_batch(batch, read)
             count.mined += len(read)
 

@@ -29,6 +29,8 @@ _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _SHARDS = "model.safetensors.index.json"
 QWEN2_AUDIO_TYPE = "qwen2_audio"
+_AUDIO_TOWERS = {QWEN2_AUDIO_TYPE: "qwen2-audio", "whisper": "whisper"}
+"""Types of model -> the --audio-tower that takes them."""
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -113,7 +115,12 @@ def config_of_type(name: str, model_type: str, *, offline: bool = False) -> PreT
     """The configuration of a model that must be of a type, such as `whisper`. Raises ModelError."""
     config = load_config(name, offline=offline)
     if config.model_type != model_type:
-        raise ModelError(f"the model {name!r} is of type {config.model_type!r}; give one of type {model_type!r}")
+        known = config.model_type in _AUDIO_TOWERS
+        other = f", or --audio-tower {_AUDIO_TOWERS[config.model_type]} to train on this one" if known else ""
+        raise ModelError(
+            f"the model {name!r} is of type {config.model_type!r}; give one of type {model_type!r} with "
+            f"--model-name{other}"
+        )
     return config
 
 

@@ -67,6 +67,19 @@ def test_the_command_writes_rows_and_reports(corpus: Path) -> None:
     assert (report["type"], report["lines"], report["chunks"], report["contexts"]) == ("AlignReport", 1, 1, 1)
 
 
+def test_rejected_segments_are_found_by_what_is_said(corpus: Path) -> None:
+    """The screen names the file that lists them; without any it names none."""
+    assert "rejected segments" not in CliRunner().invoke(align, arguments(corpus), catch_exceptions=False).stderr
+    table = corpus / "train.tsv"
+    table.write_text(table.read_text().rstrip("\n") + "\nshort\n")
+    options = arguments(corpus, "--max-bad-share", "0.9")
+    options[options.index("--out") + 1] = str(corpus / "again")
+    ran = CliRunner().invoke(align, options, catch_exceptions=False)
+    listed = corpus / "again" / "align" / "rejected.jsonl"
+    assert f"the rejected segments, each with its reason, are listed in {listed}" in " ".join(ran.stderr.split("\n"))
+    assert len(listed.read_text().splitlines()) == 1
+
+
 def test_mining_without_spacy_names_the_extra(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mining asks for its library before anything is written."""
     monkeypatch.setitem(sys.modules, "spacy", None)

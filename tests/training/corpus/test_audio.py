@@ -1,4 +1,6 @@
+import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 import soundfile
 
 from training.corpus.audio import AudioError, length_of, read_stretch
-from training.corpus.examples import Example
+from training.corpus.examples import Example, TermSpan
 
 
 @pytest.fixture
@@ -68,3 +70,34 @@ def test_errors_pass_between_processes(tmp_path: Path) -> None:
     error = AudioError(row(tmp_path / "x.wav"), "is silent")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.example, again.reason) == (str(error), error.example, "is silent")
+
+
+@pytest.mark.parametrize("samples", [0, 32_000])
+def test_a_term_that_ends_after_its_audio_is_refused(recording: Path, samples: int) -> None:
+    """It is named with its end and the audio's; 0.05 s are forgiven."""
+    late = replace(row(recording, 0, samples), terms=(TermSpan("ion", 0, 100), TermSpan("beam", 1_600, 80_000)))
+    with pytest.raises(AudioError, match=r"r7.*'beam' ends at 5\.000 s, after its audio of 2\.000 s"):
+        length_of(late)
+    assert length_of(replace(late, terms=(TermSpan("beam", 1_600, 32_800),))) == 32_000
+
+
+def test_a_pipe_is_no_audio(tmp_path: Path) -> None:
+    """It would be waited for without end."""
+    os.mkfifo(tmp_path / "a.wav")
+    for read in (length_of, read_stretch):
+        with pytest.raises(AudioError, match="is no regular file"):
+            read(row(tmp_path / "a.wav"))
+        with pytest.raises(AudioError, match="is not there"):
+            read(row(tmp_path / "absent.wav"))
+
+
+def test_a_file_without_its_end_is_refused(tmp_path: Path) -> None:
+    """A cut WAV, which libsndfile reads without a word, and headerless sound, which it does not read at all."""
+    soundfile.write(tmp_path / "a.wav", np.full(16_000, 0.5), 16_000, subtype="PCM_16")
+    (tmp_path / "b.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:4_000])
+    with pytest.raises(AudioError, match=r"is cut off: its header promises 32000 bytes"):
+        length_of(row(tmp_path / "b.wav"))
+    (tmp_path / "a.raw").write_bytes(bytes(4_000))
+    for read in (length_of, read_stretch):
+        with pytest.raises(AudioError, match="cannot be read"):
+            read(row(tmp_path / "a.raw"))

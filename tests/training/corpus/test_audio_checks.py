@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ BAD = {
     "rate.wav": "has 8000 Hz, not 16000",
     "short.wav": "lasts 0.009 s",
     "silent.wav": "is silent",
-    "torn.flac": "cannot be read to its end|breaks off",
+    "torn.flac": "is cut off",
 }
 
 
@@ -112,3 +113,26 @@ def test_the_command_lists_bad_files_and_fails(folder: Path) -> None:
     ran = CliRunner().invoke(validate_audio, [str(folder / "good.wav"), str(folder / "deep")])
     assert (ran.exit_code, ran.stdout) == (0, "")
     assert "2 files checked" in ran.stderr
+
+
+def test_terms_pipes_cut_and_missing_files_are_listed(folder: Path) -> None:
+    """A row whose term ends after its audio, one of a pipe, of a file cut short, and one of a file that is not there."""
+    whole = folder / "whole.wav"
+    soundfile.write(whole, NOISE, 16_000, subtype="PCM_16")
+    (folder / "cut.wav").write_bytes(whole.read_bytes()[:1_000])
+    os.mkfifo(folder / "pipe.wav")
+    rows = [
+        {"id": "a", "path": "whole.wav", "terms": [["beam", 0.1, 5.0]]},
+        {"id": "b", "path": "pipe.wav", "terms": []},
+        {"id": "c", "path": "cut.wav", "terms": []},
+        {"id": "d", "path": "absent.wav", "terms": []},
+        {"segment_id": "e", "audio": "absent.wav", "ground_truth_term": ["ion"]},
+    ]
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = list(check_all([path]))
+    for bad, said in zip(
+        found, ["'beam' ends at 5.000 s", "no regular file", "is cut off", "is not there", "is not there"], strict=True
+    ):
+        assert bad is not None
+        assert said in bad.reason

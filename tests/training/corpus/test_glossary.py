@@ -121,6 +121,7 @@ def test_groups_do_not_depend_on_order() -> None:
         ("7", "no JSON object or list"),
         ('["a term", ', "not sound JSON"),
         ('{"a": ', "not sound JSON"),
+        ("[" * 20_000 + "1" + "]" * 20_000, "nested deeper than 64 levels"),
         ([7], "entry 1 .*no object"),
         ({"a term": {"term": 3}}, "entry 1 .*texts"),
         ({"a term": {"aliases": "x"}}, "aliases"),

@@ -97,3 +97,49 @@ def test_memory_does_not_grow_with_the_manifest(tmp_path: Path) -> None:
     assert generate["rows"] == merged["rows"] == read["rows"] > 15_000
     assert read["peak_mb"] - generate["peak_mb"] < 16
     assert not list(tmp_path.iterdir())
+
+
+OWN = {"id": "u", "path": "r0.wav", "start_sample": 0, "samples": 16_000, "terms": [["ion", 0.1, 0.5]]}
+SAMPLE = {"segment_id": "p", "audio": "r0.wav", "begin_time": 1.0, "end_time": 2.0, "ground_truth_term": ["ion"]}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (OWN, OWN | {"start_sample": 16_000}),
+        (OWN, OWN | {"samples": 8_000}),
+        (OWN, OWN | {"terms": [["ion", 0.2, 0.5]]}),
+        (OWN, OWN | {"terms": []}),
+        (SAMPLE, SAMPLE | {"ground_truth_term": ["atom"]}),
+        (SAMPLE, SAMPLE | {"begin_time": 0.5}),
+        (SAMPLE, SAMPLE | {"end_time": 2.5}),
+        (SAMPLE, SAMPLE | {"audio": "r0.wav:0:16000"}),
+        (row("s"), row("s") | {"term_start_time": 0.5}),
+    ],
+)
+def test_rows_that_differ_in_stretch_or_terms_stay(
+    tmp_path: Path, one: dict[str, object], other: dict[str, object]
+) -> None:
+    """In every schema only a row that is the same in audio, stretch and terms is a repetition."""
+    (tmp_path / "a.json").write_text(json.dumps([one, other, one]))
+    assert merge_rows([tmp_path / "a.json"], tmp_path / "out.json") == MergeCounts(2, 1, 0)
+
+
+def test_audio_is_compared_where_it_lies(tmp_path: Path) -> None:
+    """Equal relative paths of two folders are two files; one file by a relative, an absolute or a linked path is one."""
+    for name, audio in (("a", "r0.wav"), ("b", "r0.wav"), ("c", str(tmp_path / "a/r0.wav")), ("d", "../link/r0.wav")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.jsonl").write_text(json.dumps(OWN | {"path": audio}))
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    shards = [tmp_path / name for name in "abcd"]
+    assert merge_rows(shards, tmp_path / "out.jsonl") == MergeCounts(2, 2, 0)
+    assert [e.audio.parent.name for e in read_examples([tmp_path / "out.jsonl"])] == ["a", "b"]
+
+
+def test_a_row_whose_audio_cannot_be_named_is_bad(tmp_path: Path) -> None:
+    """It is listed, and its neighbours are merged."""
+    rows = [OWN, OWN | {"path": "\ud800.wav"}, OWN | {"path": "a\0b"}, SAMPLE | {"audio": f"a.wav:0:{'9' * 30}"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = BadRows()
+    assert merge_rows([tmp_path / "a.jsonl"], tmp_path / "out.jsonl", on_bad=told) == MergeCounts(1, 0, 3)
+    assert [bad.number for bad in told.listed] == [2, 3, 4]

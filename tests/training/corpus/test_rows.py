@@ -1,6 +1,8 @@
 import dataclasses
+import io
 import json
 import os
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+import training.corpus.nesting as nesting
 from training.corpus.examples import Example, TermSpan
 from training.corpus.lines import BadRow, BadRows, row_files
 from training.corpus.manifest import ManifestError, Word, read_manifest
@@ -134,7 +137,8 @@ SAMPLES = st.integers(0, 3_000_000)
 WORDS = st.lists(
     st.tuples(st.sampled_from(["kalman", "it's", "a"]), st.integers(-9_999, 99_999), st.integers(0, 9_999))
 )
-TERMS = st.lists(st.tuples(st.text(min_size=1).filter(str.strip), SAMPLES, st.integers(1, 99_999)), max_size=4)
+NAMES = st.builds("{}{}{}".format, st.text(max_size=3), st.sampled_from(["ion", "β", "7"]), st.text(max_size=3))
+TERMS = st.lists(st.tuples(NAMES, SAMPLES, st.integers(1, 99_999)), max_size=4)
 
 
 @given(TERMS, WORDS, st.text(), SAMPLES)
@@ -198,6 +202,20 @@ BAD = [
     ({"id": "u", "path": "a.wav", "terms": [], "words": 3}, "3 is no"),
     ({"other": 1}, r"keys \['other'\] are of no known form"),
     ("7", "'7' is no JSON object"),
+    (SAMPLE | {"end_time": 1e300}, "end_time is 1e.300, not a number of seconds"),
+    ({"id": "u", "path": "a.wav", "terms": [["ion", 0.1, 1e300]]}, r"no \[text, start, end\]"),
+    ({"id": "u", "path": "a.wav", "samples": 10**18, "terms": []}, "samples is 10"),
+    (SAMPLE | {"audio": "a.wav:0:99999999999999999999999"}, "names no number of samples"),
+    (SAMPLE | {"begin_time": 10**18}, "begin_time is 10"),
+    ({"id": "u", "path": "a.wav", "terms": [["-", 0, 1]]}, "term '-' has no word"),
+    (SAMPLE | {"ground_truth_term": ["'s"]}, '"\'s" has no word with a letter or digit'),
+    (CHUNK | {"term_chunk_audio": "a.wav:0:43000", "term_spans": [["ion", 0, 3]]}, "ends after its 43000"),
+]
+LONE = [
+    {"id": "u", "path": "\ud800.wav", "terms": []},
+    {"id": "u", "path": "a.wav", "terms": [["i\ud800", 0, 1]]},
+    {"id": "u", "path": "a.wav", "terms": [], "text": "\udfff"},
+    SAMPLE | {"ground_truth_term": ["\udc80 ion"]},
 ]
 
 
@@ -348,3 +366,100 @@ def test_audio_elsewhere_is_named_by_its_whole_path(tmp_path: Path) -> None:
     inside = dataclasses.replace(example, audio=tmp_path / "rows" / "a.wav")
     write_examples(tmp_path / "rows" / "rows.jsonl", [inside])
     assert json.loads((tmp_path / "rows" / "rows.jsonl").read_text())["path"] == "a.wav"
+
+
+@pytest.mark.parametrize("bad", LONE)
+def test_halves_of_characters_are_no_text(tmp_path: Path, bad: dict[str, Any]) -> None:
+    """UTF-8 cannot hold a lone surrogate, so no file and no index could: the row is listed, the others are read."""
+    path = write(tmp_path / "rows.jsonl", CHUNK, bad, listed=False)
+    collected = BadRows()
+    assert len(list(read_examples([path], on_bad=collected))) == 1
+    assert [row.number for row in collected.listed] == [2]
+    str(collected.listed[0]).encode()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"id": "u", "path": "a.wav", "samples": 10**30, "terms": []}, SAMPLE | {"begin_time": 10**400}]
+)
+def test_endless_integers_are_no_numbers(tmp_path: Path, bad: dict[str, Any]) -> None:
+    """In lines they cost their row; the reader of lists has 64 bits and tells of the file."""
+    collected = BadRows()
+    path = write(tmp_path / "rows.jsonl", CHUNK, bad, CHUNK, listed=False)
+    assert len(list(read_examples([path], on_bad=collected))) == 2
+    assert [row.number for row in collected.listed] == [2]
+    with pytest.raises(ManifestError, match="not sound JSON after row 1"):
+        list(read_examples([write(tmp_path / "rows.json", CHUNK, bad)], on_bad=BadRows()))
+
+
+@pytest.mark.parametrize("levels", [100, 20_000])
+@pytest.mark.parametrize("signs", ["[]", "{}"])
+def test_deep_nesting_is_told_before_it_costs_memory(tmp_path: Path, levels: int, signs: str) -> None:
+    """A line is skipped, a list refused, both by a sentence and in little memory."""
+    opening, closing = ("[", "]") if signs == "[]" else ('{"a":', "}")
+    deep = '{"x": ' + opening * levels + "1" + closing * levels + "}"
+    lines, listed = write(tmp_path / "a.jsonl", CHUNK, deep, CHUNK, listed=False), write(tmp_path / "a.json", deep)
+    collected = BadRows()
+    tracemalloc.start()
+    try:
+        assert len(list(read_examples([lines], on_bad=collected))) == 2
+        with pytest.raises(ManifestError, match=r"a\.json: .*nested deeper than 64 levels"):
+            list(read_examples([listed], on_bad=BadRows()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [(row.number, "nested deeper" in row.reason) for row in collected.listed] == [(2, True)]
+    assert peak < 8_000_000
+
+
+@given(st.recursive(st.text('ab"\\\\[{]}', max_size=4), lambda c: st.lists(c) | st.dictionaries(st.text('["'), c)))
+def test_depth_is_told_by_the_bytes_as_by_the_value(value: object) -> None:
+    """Brackets within strings do not count, wherever the reads part the file."""
+
+    def levels(item: object) -> int:
+        children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else None
+        return 0 if children is None else 1 + max(map(levels, children), default=0)
+
+    text = json.dumps(value).encode()
+    for most in (levels(value), levels(value) - 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(nesting, "MOST_LEVELS", most)
+            if most >= 0:
+                assert nesting.is_deep(value) == (levels(value) > most)
+            for size in (1, 3, 1 << 16):
+                stream = nesting.ShallowStream(io.BytesIO(text))
+                refused = False
+                try:
+                    while stream.read(size):
+                        pass
+                except ValueError:
+                    refused = True
+                assert refused == (0 < levels(value) > most)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("listed", [True, False], ids=["list", "lines"])
+def test_other_encodings_are_named(tmp_path: Path, listed: bool, encoding: str) -> None:
+    """No guess is made at the encoding of a file."""
+    path = write(tmp_path / "rows.json", CHUNK, listed=listed)
+    path.write_bytes(path.read_text().encode(encoding))
+    with pytest.raises(ManifestError, match=r"rows\.json is not UTF-8; save it as UTF-8"):
+        list(read_examples([path], on_bad=BadRows()))
+
+
+def test_a_line_of_another_encoding_is_listed(tmp_path: Path) -> None:
+    """It costs itself only."""
+    path = write(tmp_path / "rows.jsonl", CHUNK, listed=False)
+    path.write_bytes(path.read_bytes() + b'\n{"text": "\xe9"}\n')
+    collected = BadRows()
+    assert len(list(read_examples([path], on_bad=collected))) == 1
+    assert "not UTF-8" in collected.listed[0].reason
+
+
+def test_a_pipe_is_no_file_of_rows(tmp_path: Path) -> None:
+    """Named or in a folder, it would be waited for without end."""
+    os.mkfifo(tmp_path / "rows.jsonl")
+    for path in (tmp_path, tmp_path / "rows.jsonl"):
+        with pytest.raises(ManifestError, match=r"rows\.jsonl is no regular file"):
+            row_files([path])
+    with pytest.raises(ManifestError, match="is no regular file"):
+        ExampleFile(tmp_path / "rows.jsonl")

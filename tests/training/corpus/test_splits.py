@@ -116,3 +116,44 @@ def test_disjoint_rows_are_no_leak() -> None:
     assert not check_leaks([example(1, "r1", "s1"), example(2, "", "")], [example(3, "", ""), example(4, "r4", "s4")])
     many = [example(i, f"r{i}") for i in range(9)]
     assert "9 rows (e0, e1, e2, …); 9 recordings" in str(check_leaks(many, many, allow_leak=True))
+
+
+def heard(name: str, audio: Path, start: int = 0, samples: int = 0) -> Example:
+    """A row that tells of no recording and no speaker."""
+    return Example(name, audio, start, samples, "", ())
+
+
+def test_one_file_under_two_names_is_a_leak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative or absolute, through .. or through a link: it is the file that counts; nor is it split in two."""
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/a.wav").touch()
+    (tmp_path / "link.wav").symlink_to("clips/a.wav")
+    (tmp_path / "linked").symlink_to("clips")
+    monkeypatch.chdir(tmp_path)
+    test = heard("test", tmp_path / "clips/a.wav")
+    for other in ("clips/a.wav", "clips/../clips/a.wav", "link.wav", "linked/a.wav"):
+        with pytest.raises(LeakError, match=r"1 row \(test\)"):
+            check_leaks([heard("train", Path(other))], [test])
+    rows = [heard("x", Path("clips/a.wav")), heard("y", tmp_path / "linked/a.wav")]
+    assert len({Splitter(rows, SplitConfig(0.4, 0.4, seed=s)).part_of(rows[1]) for s in range(3)}) >= 1
+    assert not check_leaks([heard("train", Path("clips/b.wav"))], [test])
+
+
+def test_overlapping_stretches_are_leaks_as_by_comparing_all() -> None:
+    """Any two stretches with a sample in common, as every pair compared shows; neighbours share none."""
+    rng = np.random.default_rng(7)
+
+    def draw(kind: str, count: int) -> list[Example]:
+        places = zip(rng.integers(0, 100, count), rng.integers(0, 12, count), strict=True)
+        return [heard(f"{kind}{i}", Path("a.wav"), int(s), int(n)) for i, (s, n) in enumerate(places)]
+
+    def end(row: Example) -> float:
+        return row.start_sample + row.samples if row.samples else float("inf")
+
+    for _ in range(40):
+        train, test = draw("train", 3), draw("test", 8)
+        expected = {
+            t.example_id for t in test if any(t.start_sample < end(r) and r.start_sample < end(t) for r in train)
+        }
+        assert check_leaks(train, test, allow_leak=True).rows == expected
+    assert not check_leaks([heard("a", Path("a.wav"), 0, 10)], [heard("b", Path("a.wav"), 10, 10)])

@@ -153,3 +153,19 @@ def test_points_and_missing_files_are_refused(tmp_path: Path) -> None:
         read_textgrid(tmp_path / "points.TextGrid")
     with pytest.raises(TextGridError, match=r"absent\.TextGrid: No such file.*align"):
         read_textgrid(tmp_path / "absent.TextGrid")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "holds nothing"),
+        (bytes(500), "holds nothing"),
+        (b"\xef\xbb\xbf \n", "holds nothing"),
+        (SHORT.encode("utf-16-be"), "UTF-16 without a byte order mark; save it as UTF-8"),
+    ],
+)
+def test_empty_files_and_unknown_encodings_are_told(tmp_path: Path, content: bytes, said: str) -> None:
+    """What the aligner left unwritten, and an encoding that the file does not name."""
+    (tmp_path / "a.TextGrid").write_bytes(content)
+    with pytest.raises(TextGridError, match=rf"a\.TextGrid .*{said}"):
+        read_textgrid(tmp_path / "a.TextGrid")

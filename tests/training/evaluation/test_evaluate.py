@@ -11,6 +11,7 @@ from streaming.errors import SettingError
 from training.corpus.examples import Example, TermSpan
 from training.corpus.keys import key_of
 from training.evaluation.banks import BankConfig
+from training.evaluation.caveats import caveats
 from training.evaluation.evaluate import EvaluationConfig, EvaluationTerms, evaluate, halves
 from training.evaluation.untrained import UntrainedEncoder
 
@@ -84,6 +85,29 @@ def test_recall_falls_as_the_bank_grows(rows: list[Example]) -> None:
     assert float(recalls[0] or 0) > float(recalls[2] or 0)
     assert found.scores is found.results[1].scores
     assert found.results[0].ranking.score.tolist() == found.results[2].ranking.score.tolist()
+
+
+def test_a_recall_that_no_threshold_leaves_is_told(rows: list[Example]) -> None:
+    """Where too few terms are among the first ten there is no rejection rate, and it is said for which bank."""
+    terms = EvaluationTerms(distractors=STRANGERS)
+    found = evaluate(LevelEncoder(0.35), rows, terms, EvaluationConfig(BankConfig((200,)), recall=1.0))
+    (large,) = [result.scores for result in found.results if result.ranking.entries == 200]
+    assert large["threshold_recall_reached"] is False
+    assert large["rejection_rate"] is None
+    (said,) = [sentence for sentence in caveats(found) if "bank of 200 terms" in sentence]
+    assert "a recall of 1.0 cannot be reached" in said
+    assert not any("say little" in sentence for sentence in caveats(found))
+
+
+def test_a_handful_of_no_term_rows_is_told(rows: list[Example]) -> None:
+    """Shares of fewer than 20 rows say little; twenty rows, or none at all, need no such note."""
+    few = evaluate(LevelEncoder(4.0), rows[:23], EvaluationTerms())
+    assert caveats(few) == [
+        "rejection_rate and auroc_term_no_term rest on 3 rows without a term; fewer than 20 say little"
+    ]
+    assert "rest on 1 row without" in caveats(evaluate(LevelEncoder(4.0), rows[:21], EvaluationTerms()))[0]
+    assert caveats(evaluate(LevelEncoder(4.0), rows, EvaluationTerms())) == []
+    assert caveats(evaluate(LevelEncoder(4.0), rows[:20], EvaluationTerms())) == []
 
 
 def test_a_development_split_chooses_the_threshold(rows: list[Example]) -> None:

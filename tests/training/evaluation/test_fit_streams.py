@@ -57,8 +57,10 @@ def test_the_report_tells_recall_at_false_hints() -> None:
 def test_streams_without_right_or_wrong_candidates_are_refused() -> None:
     """The message says which kind is missing."""
     silent = replace(heard("one"), hops=())
-    with pytest.raises(CalibrationError, match="1 streams gave no right candidate"):
+    with pytest.raises(CalibrationError, match=r"^1 stream gave no right candidate .* alignment is 0 .* have times"):
         fit_streams([silent])
+    with pytest.raises(CalibrationError, match=r"^2 streams gave no right candidate"):
+        fit_streams([silent, replace(silent, name="two")])
     only_right = replace(heard("one"), hops=tuple(replace(h, evidence=h.evidence[:1]) for h in heard("one").hops))
     with pytest.raises(CalibrationError, match="no wrong candidate"):
         fit_streams([only_right])

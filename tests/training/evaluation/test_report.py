@@ -39,6 +39,17 @@ def test_the_page_shows_every_bank_and_curve() -> None:
     assert "&lt;b&gt;.wav (row b): is silent" in page
 
 
+def test_the_page_says_what_its_figures_cannot() -> None:
+    """A recall that is not reached, and few rows without a term, stand above the table."""
+    told = evaluation(True, None)
+    for result in told.results:
+        result.scores.update({"threshold_recall_asked": 0.9, "threshold_recall_reached": False, "no_term_rows": 1})
+    page = render("t", evaluation_sections(told)).decode()
+    assert "<p>Note: in the bank of 2 terms a recall of 0.9 cannot be reached" in page
+    assert "rest on 1 row without a term" in page
+    assert "leaves the recall asked for, where one does" in page
+
+
 def test_the_page_stands_alone() -> None:
     """It names no address (but those of the SVG standard) and runs nothing."""
     page = render("t", evaluation_sections(evaluation(False, None))).decode()

@@ -34,6 +34,9 @@ def test_checkpoint_becomes_hints(
     glossary.write_text("term,de\ncountry,Land\nask not,frag nicht\nKalman filter,Kalman-Filter\n", "utf-8")
     done = CliRunner().invoke(export, [str(checkpoint), str(model), "--name", "tiny", "--offline", "--json"])
     assert done.exit_code == 0, done.output
+    said = [line.removeprefix("termcue: ") for line in done.stderr.splitlines()]
+    parts = [f"reading {checkpoint} …", "graph audio …", "graph spans …", "graph text …", "background …"]
+    assert [line for line in said if line.endswith("…")] == parts
     report = json.loads(done.stdout)
     folder = ModelFolder.load(model)
     assert (report["type"], report["encoder_id"]) == ("ExportReport", folder.encoder_id)
@@ -41,8 +44,8 @@ def test_checkpoint_becomes_hints(
     data = ["--model", str(model), "--data-dir", str(tmp_path / "data")]
     assert run(["reindex", str(glossary), "--id", "terms", *data, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["entries"] == 3
-    said = str(recordings()[-1].path)
-    heard = ["listen", said, "--glossary", "terms", "--target-lang", "de", "--abstentions", "--threshold", "0"]
+    speech = str(recordings()[-1].path)
+    heard = ["listen", speech, "--glossary", "terms", "--target-lang", "de", "--abstentions", "--threshold", "0"]
     assert run([*heard, *data, "--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     kinds = {event["type"] for event in events}

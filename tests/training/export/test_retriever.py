@@ -169,11 +169,11 @@ def test_tokenizer_that_reads_otherwise_is_refused(retriever_of: Build) -> None:
     text = retriever_of("qwen2-lm").text
     assert not isinstance(text, CharacterText)
 
-    class Shouting:
+    class Backwards:
         dim = text.dim
 
         def tokenise(self, texts: list[str]) -> object:
-            return text.tokenise([each.upper() for each in texts])
+            return text.tokenise([each[::-1] for each in texts])
 
     with pytest.raises(ModelError, match="reads 'ion' as"):
-        tokenizer_file(Shouting(), text.tokenizer, ["ion"])  # type: ignore[arg-type]
+        tokenizer_file(Backwards(), text.tokenizer, ["ion"])  # type: ignore[arg-type]

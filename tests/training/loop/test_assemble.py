@@ -1,5 +1,7 @@
 import json
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,14 +10,25 @@ import pytest
 import soundfile
 import torch
 
+from app.evaluating import evaluation_terms
+from streaming.errors import SettingError
 from training.corpus.examples import Example, TermSpan
-from training.corpus.glossary import TrainingGlossary, TrainingTerm
-from training.corpus.rows import write_examples
+from training.corpus.glossary import TrainingGlossary, TrainingTerm, read_training_glossary
+from training.corpus.rows import read_examples, write_examples
 from training.corpus.splits import LeakError
-from training.loop.assemble import TrainingBatches, loader_of, negatives_of, objective_of, run_training
+from training.evaluation.retriever import evaluate_retriever
+from training.loop.assemble import (
+    EpochEvaluation,
+    TrainingBatches,
+    loader_of,
+    negatives_of,
+    objective_of,
+    run_training,
+)
 from training.loop.checkpoint_files import read_checkpoint
 from training.loop.config import HardNegativeConfig, TrainConfig
 from training.loop.presets import preset
+from training.loop.run_lock import lock_path
 from training.loop.run_rows import gather_rows
 from training.models.retriever import build_retriever
 
@@ -143,3 +156,87 @@ def test_hard_negatives_count_only_where_mined(config: TrainConfig, tmp_path: Pa
         with_mining = objective_of(replace(config, hard_negatives=HardNegativeConfig()), model)(outputs, labels)
     assert float(without.components["hard_negative"]) == 0.0
     assert float(with_mining.components["hard_negative"]) > 0.0
+
+
+def unfinished(config: TrainConfig) -> TrainConfig:
+    """A run that was stopped after its first step, and its settings."""
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    config = replace(config, run=replace(config.run, checkpoint_every_s=0.0, evaluate_every_steps=0))
+
+    def after_a_save(done: int, total: int) -> None:
+        if done == 2:
+            stop(done, total)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_training(config, after_a_save)
+    return config
+
+
+def test_a_refused_run_leaves_the_rows_of_the_one_that_is_there(config: TrainConfig, tmp_path: Path) -> None:
+    """Other settings are refused before other rows are gathered in the place of those of the unfinished run."""
+    config = unfinished(config)
+    kept = config.run.save_path.parent / "a_full.rows/train.jsonl"
+    before = kept.read_bytes()
+    other = replace(config, data=replace(config.data, train=(write_rows(tmp_path / "other", "eve", 5),)))
+    with pytest.raises(SettingError, match=r"unfinished run with other settings .*data\.train"):
+        run_training(other)
+    assert kept.read_bytes() == before
+
+
+def test_changed_rows_do_not_go_on(config: TrainConfig, tmp_path: Path) -> None:
+    """Rows that changed under the same name are refused with the cure; --fresh trains on them."""
+    config = unfinished(config)
+    rows = config.data.train[0]
+    rows.write_text(rows.read_text("utf-8").replace("lattice", "lettuce"), "utf-8")
+    with pytest.raises(SettingError, match=r"unfinished run on other rows.*--fresh"):
+        run_training(config)
+    fresh = replace(config, run=replace(config.run, resume=False, max_steps=1))
+    assert run_training(fresh).steps == 1
+
+
+def test_two_runs_with_one_save_path_are_refused(config: TrainConfig) -> None:
+    """A process that trains there holds the lock; when it is killed the next one may."""
+    path = lock_path(config.run)
+    path.parent.mkdir(parents=True)
+    text = (
+        "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", text, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(SettingError, match=r"another run trains to .*a_full\.pt"):
+            run_training(config)
+        assert not (path.parent / "a_full.rows").exists()
+        holder.kill()
+        holder.wait()
+    assert run_training(replace(config, run=replace(config.run, max_steps=1))).steps == 1
+
+
+def test_a_run_says_what_it_begins_with(config: TrainConfig, caplog: pytest.LogCaptureFixture) -> None:
+    """Rows are counted, the model is named, and rows without timed words are warned of."""
+    with caplog.at_level(logging.INFO, "training"):
+        run_training(replace(config, run=replace(config.run, max_steps=1)))
+    for sentence in ("reading rows", "8 rows (2 without a term)", "loading ", "no row has timed words"):
+        assert sentence in caplog.text
+
+
+def test_full_figures_are_those_of_the_command(config: TrainConfig, tmp_path: Path) -> None:
+    """With aliases, the bank of an epoch's evaluation is that of `termcue evaluate --aliases`."""
+    assert config.data.test is not None
+    glossary, aliases = tmp_path / "g.json", tmp_path / "a.json"
+    glossary.write_text(json.dumps({term: {"term": term} for term in TERMS}), "utf-8")
+    aliases.write_text(json.dumps({f"{term} thing": term for term in TERMS} | {"noise": "ion"}), "utf-8")
+    known = read_training_glossary(glossary, aliases)
+    rows = list(read_examples([config.data.test]))
+    model = build_retriever(config.model).eval()
+    figures = EpochEvaluation(rows, known, frozenset(), 1)(model, 1)
+    terms = evaluation_terms(glossary, aliases, None, ())
+    found = evaluate_retriever(model, rows, replace(terms, seen=frozenset()))
+    scores = found.results[found.main].scores
+    assert figures["full/recall@1"] == scores["recall_at_1"]
+    assert figures["full/mrr"] == scores["mrr"]

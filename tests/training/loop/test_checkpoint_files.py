@@ -216,3 +216,16 @@ def test_a_part_is_no_retriever(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "a.pt", Checkpoint(part, {"head.weight": torch.zeros(2, 2)}))
     with pytest.raises(CheckpointError, match=r"the part alignment .*training\.compact export"):
         load_retriever(tmp_path / "a.pt")
+
+
+WHOLE = {"format": "termcue-retriever", "version": 1, "weights": {}, "config": {}, "step": 0, "epoch": 0, "figures": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("version", None), ("version", "2"), ("step", None), ("weights", None), ("config", [])]
+)
+def test_a_head_that_is_not_whole_is_named(tmp_path: Path, name: str, value: object) -> None:
+    """What is missing or of another kind is told in a sentence."""
+    torch.save(WHOLE | {name: value}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=rf"m\.pt is no whole checkpoint: its {name}"):
+        read_checkpoint(tmp_path / "m.pt")

@@ -13,6 +13,7 @@ import torch
 import training.loop.__main__ as rank_program
 from streaming.errors import SettingError, TermCueError
 from training.loop import launch
+from training.loop.checkpoint_files import Checkpoint, best_path, write_checkpoint
 from training.loop.config import RunConfig, TrainConfig
 from training.loop.ports import Outcome, Progress
 from training.loop.settings import replaced, written
@@ -167,3 +168,15 @@ sys.exit(1)
     with pytest.raises(KeyboardInterrupt):
         launch.train(replaced(toy_config(tmp_path), {"run.processes": 2}))
     assert (tmp_path / "saved").exists()
+
+
+def test_a_best_of_an_earlier_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Only a best checkpoint of the run that wrote the last one counts."""
+    judged = replaced(toy_config(tmp_path), {"data.test": Path("t.json")})
+    last, best = judged.run.save_path, best_path(judged.run, judged.data.single_slice)
+    write_checkpoint(best, Checkpoint(judged, {}, 2))
+    write_checkpoint(last, Checkpoint(replaced(judged, {"run.epochs": 9}), {}, 5))
+    assert launch.result_path(judged) == best
+    unjudged = replaced(judged, {"data.test": None})
+    write_checkpoint(last, Checkpoint(unjudged, {}, 5))
+    assert launch.result_path(unjudged) == last

@@ -86,3 +86,16 @@ def test_a_failing_stage_ends_the_pipeline(tmp_path: Path) -> None:
     (log,) = tmp_path.glob("*.log")
     assert "failed after" in log.read_text()
     assert "no rows" in log.read_text()
+
+
+def test_a_stop_is_no_failure(tmp_path: Path) -> None:
+    """The log warns of it, without an error."""
+
+    def stop() -> str:
+        raise KeyboardInterrupt("stopped after step 3")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stages([Stage("one", stop)], tmp_path, lambda _: None)
+    (log,) = tmp_path.glob("*.log")
+    assert "WARNING stage 1 of 1, one: stopped" in log.read_text()
+    assert "ERROR" not in log.read_text()

@@ -6,8 +6,9 @@ import pytest
 
 from streaming.errors import SettingError
 from training.loop.config import HardNegativeConfig, LoraSettings, TrainConfig
+from training.loop.limits import LIMITS
 from training.loop.presets import PRESETS
-from training.loop.settings import flat, read, read_file, replaced, written
+from training.loop.settings import check, flat, read, read_file, replaced, written
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -54,3 +55,33 @@ def test_single_settings_are_replaced_by_name() -> None:
     assert replace(changed, model=TrainConfig().model, hard_negatives=None) == TrainConfig()
     assert flat(changed)["model.lora.rank"] == 4
     assert flat(TrainConfig())["model.lora"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("run.epochs", -1),
+        ("run.micro_batch", -1),
+        ("run.log_every", 0),
+        ("data.workers", -1),
+        ("data.spans_per_row", -1),
+        ("losses.temperature", 0.0),
+        ("optimiser.rate", float("nan")),
+        ("run.gpu_ids", (0, -1)),
+        ("data.no_term_share", 1.5),
+    ],
+)
+def test_values_beyond_their_limits_are_named(tmp_path: Path, name: str, value: object) -> None:
+    """A settings file has the limits of the command line: setting, value and limit are told."""
+    file = tmp_path / "s.json"
+    file.write_text(json.dumps(written(replaced(TrainConfig(), {name: value}))))
+    with pytest.raises(SettingError, match=rf"s\.json: the setting {name} is (-1|0|0\.0|nan|1\.5); give a "):
+        read_file(file)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_lies_within_the_limits(name: str) -> None:
+    """And every limit is of a setting that there is."""
+    check(PRESETS[name])
+    part = replace(TrainConfig(), hard_negatives=HardNegativeConfig())
+    assert LIMITS.keys() <= flat(replaced(part, {"model.lora": LoraSettings()})).keys()

@@ -87,3 +87,19 @@ def test_a_refused_job_and_no_slurm_at_all(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SettingError, match="no sbatch on this machine"):
         submit(tmp_path / "x.sbatch")
+
+
+@pytest.mark.parametrize("option", ["partition", "account", "memory"])
+def test_control_characters_are_refused(tmp_path: Path, option: str) -> None:
+    """A line break would write lines of its own into the script."""
+    with pytest.raises(SettingError, match=rf"--slurm-{option} .*control character"):
+        SlurmSettings(**{option: "x\n#SBATCH --uid=0"})
+    with pytest.raises(SettingError, match=r"--save-path .*control character"):
+        script(SlurmSettings(), "a\nrm -r b", tmp_path / "s.json", Path("logs"))
+
+
+def test_names_with_blanks_and_hyphens_are_quoted_or_cleaned(tmp_path: Path) -> None:
+    """Slurm reads each as one value."""
+    found = directives(script(SlurmSettings(partition="a b"), "-my run", tmp_path / "s.json", Path("my logs")))
+    assert (found["job-name"], found["partition"]) == ("my_run", "'a b'")
+    assert found["output"] == "'my logs/qwen2_train_term_level_%j.out'"

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import itertools
 import json
 import os
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from streaming.errors import SettingError
-from training.loop.checkpoint import CheckpointError
+from training.loop.checkpoint import CheckpointError, unwritable
 from training.loop.checkpoint_files import read_checkpoint, resume_folder
 from training.loop.config import HardNegativeConfig, OptimiserConfig, TrainConfig
 from training.loop.memory import OutOfMemory
@@ -512,3 +513,65 @@ def test_biases_decay_only_if_asked_for(tmp_path: Path) -> None:
     config = dataclasses.replace(config, optimiser=OptimiserConfig(decay_all=True, second_moment=0.98))
     groups = Trainer(config, toy_parts())._optimiser.param_groups
     assert {(group["weight_decay"], group["betas"]) for group in groups} == {(0.01, (0.9, 0.98))}
+
+
+@pytest.mark.parametrize("name", ["LATEST", "step"])
+@pytest.mark.parametrize("content", [b"", b"\x93\x00random"])
+def test_a_damaged_state_is_told_in_a_sentence(tmp_path: Path, name: str, content: bytes) -> None:
+    """Of the file that names the step and of the state itself; no text of pickle or torch."""
+    config = toy_config(tmp_path)
+    parts = toy_parts()
+    with pytest.raises(Broken):
+        Trainer(config, dataclasses.replace(parts, batches=BreakingBatches(parts.batches, 2))).run()
+    (file,) = resume_folder(config.run).glob(f"{name}*")
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"is missing or damaged; give --fresh to begin anew\.$"):
+        Trainer(config, toy_parts()).run()
+
+
+def test_a_disk_that_is_full_at_the_end_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is saved before the last checkpoint is written, and the same command writes only that."""
+    config = toy_config(tmp_path, epochs=1, checkpoint_every_s=1e9, keep_epochs=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("training.loop.trainer.write_checkpoint", lambda path, checkpoint: refuse(path))
+        with pytest.raises(CheckpointError, match="goes on"):
+            Trainer(config, dataclasses.replace(toy_parts(), evaluate=None)).run()
+    parts = dataclasses.replace(toy_parts(), evaluate=None)
+    parts = dataclasses.replace(parts, batches=BreakingBatches(parts.batches, 0))
+    assert Trainer(config, parts).run().steps == 4
+
+
+def refuse(path: Path) -> None:
+    """A full disk."""
+    raise unwritable(path, OSError(errno.ENOSPC, "No space left on device"))
+
+
+def test_a_stop_is_answered_at_once_and_nothing_is_judged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Standard error says that the step ends; the evaluation that was due waits for the run that goes on."""
+    config = toy_config(tmp_path, max_steps=3, evaluate_every_steps=3)
+    judged: list[int] = []
+
+    def evaluate(model: nn.Module, epoch: int) -> dict[str, float]:
+        judged.append(epoch)
+        return {"recall@10": 0.5}
+
+    parts = dataclasses.replace(toy_parts(), evaluate=evaluate)
+    progress = lambda done, total: os.kill(os.getpid(), signal.SIGINT) if done == 3 else None  # noqa: E731
+    with pytest.raises(Stopped):
+        Trainer(config, parts, progress=progress).run()
+    assert "stopping after this step; a second one stops at once" in capfd.readouterr().err
+    assert not judged
+    Trainer(config, dataclasses.replace(toy_parts(), evaluate=evaluate)).run()
+    assert judged == [1]
+
+
+def test_a_gradient_that_is_no_number_names_no_state_that_is_not_there(tmp_path: Path) -> None:
+    """In the first step nothing is saved yet."""
+    parts = toy_parts()
+
+    def nan(outputs: RetrieverOutputs, labels: RetrieverLabels) -> Losses:
+        losses = parts.objective(outputs, labels)
+        return dataclasses.replace(losses, total=losses.total * float("nan"))
+
+    with pytest.raises(TrainingError, match="No state was saved"):
+        Trainer(toy_config(tmp_path, checkpoint_every_s=1e9), dataclasses.replace(parts, objective=nan)).run()

@@ -113,6 +113,26 @@ def test_batches_change_nothing(checkpoint: Path, rows: Path) -> None:
             assert one["score"] == pytest.approx(other["score"], abs=2e-3)
 
 
+def test_a_repeated_id_is_no_other_row(checkpoint: Path, rows: Path) -> None:
+    """A silent row is left out; the row that has its id is mined all the same, as its own terms want."""
+    folder = rows.parent
+    soundfile.write(folder / "silent.wav", np.zeros(24_000), 16_000)
+    examples = [
+        Example("same", folder / "silent.wav", 0, 0, "", ()),
+        Example("same", folder / "0.wav", 0, 0, "", (TermSpan("Kalman filters", 4_000, 14_000),)),
+        Example("other", folder / "1.wav", 0, 0, "", (TermSpan("plague", 0, 8_000),)),
+    ]
+    write_examples(rows, examples)
+    result, out = run(checkpoint, rows)
+    report = json.loads(result.stdout)
+    assert (report["rows"], report["bad"]) == (2, 1)
+    found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [(row["example_id"], [n["term"] for n in row["negatives"]]) for row in found] == [
+        ("same", ["plague"]),
+        ("other", ["Kalman filters"]),
+    ]
+
+
 def test_too_few_terms_are_refused(checkpoint: Path, rows: Path) -> None:
     """Mining among one term is an error that names the cure."""
     glossary = rows.with_name("one.txt")

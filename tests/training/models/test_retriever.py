@@ -162,10 +162,12 @@ def test_an_encoder_needs_its_name(qwen_folder: Path) -> None:
         build_retriever(ModelConfig(model_name=str(qwen_folder), text_tower="encoder"))
 
 
-def test_another_architecture_is_refused(whisper_folder: Path) -> None:
-    """A Whisper folder is no Qwen2-Audio."""
-    with pytest.raises(ModelError, match="of type 'whisper'; give one of type 'qwen2_audio'"):
+def test_another_architecture_is_refused(whisper_folder: Path, qwen_folder: Path) -> None:
+    """A Whisper folder is no Qwen2-Audio, and the other way round; the option that takes it is named."""
+    with pytest.raises(ModelError, match=r"of type 'whisper'; give one of type 'qwen2_audio' .* --audio-tower whisper"):
         build_retriever(ModelConfig(model_name=str(whisper_folder)))
+    with pytest.raises(ModelError, match="give one of type 'whisper' with --model-name, or --audio-tower qwen2-audio"):
+        build_retriever(ModelConfig("whisper", str(qwen_folder), "characters"))
 
 
 def test_tiny_models_are_drawn_from_their_seed(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def without_rounding(content: bytes) -> bytes:
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in list(model.graph.node):
         if node.op_type == "DynamicQuantizeLinear":
-            model.graph.initializer.append(numpy_helper.from_array(np.float32(1), node.output[1]))
+            model.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), node.output[1]))
             model.graph.node.insert(0, helper.make_node("Identity", list(node.input), [node.output[0]]))
             model.graph.node.remove(node)
         elif node.op_type == "MatMulInteger":
