@@ -93,7 +93,7 @@ def test_a_refused_job_and_no_slurm_at_all(tmp_path: Path, monkeypatch: pytest.M
 def test_control_characters_are_refused(tmp_path: Path, option: str) -> None:
     """A line break would write lines of its own into the script."""
     with pytest.raises(SettingError, match=rf"--slurm-{option} .*control character"):
-        SlurmSettings(**{option: "x\n#SBATCH --uid=0"})
+        SlurmSettings(**{option: "x\n#SBATCH --uid=0"})  # type: ignore[arg-type]
     with pytest.raises(SettingError, match=r"--save-path .*control character"):
         script(SlurmSettings(), "a\nrm -r b", tmp_path / "s.json", Path("logs"))
 
