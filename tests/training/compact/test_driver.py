@@ -104,7 +104,7 @@ def test_stages_make_a_model(materials: Materials, tmp_path: Path) -> None:
     assert folder.contents.keys() == {"audio.onnx", "spans.onnx", "text.onnx", "g2p.onnx", "background.npy"}
     assert len(unpack_background(folder.contents["background.npy"])) == 3
     index = write_index(tmp_path / "index", folder.encoder_id)
-    with pytest.raises(StageError, match="1 streams gave no right candidate"):
+    with pytest.raises(StageError, match="1 stream gave no right candidate"):
         stages.calibrating(materials, model, {write_stream(tmp_path): [index]})
     assert ModelFolder.load(model).encoder_id == folder.encoder_id
 
