@@ -233,8 +233,8 @@ def _evaluate(context: click.Context, config: "TrainConfig", trained: list[Path]
         f"--report={page}",
     ]
     # What was trained on, and no more: a single slice is one shard of a folder that may hold the test rows too.
-    trained = config.run.save_path.with_name(f"{config.run.save_path.stem}.rows") / "train.jsonl"
-    arguments += [f"--training={path}" for path in ([trained] if trained.exists() else data.train)]
+    rows = config.run.save_path.with_name(f"{config.run.save_path.stem}.rows") / "train.jsonl"
+    arguments += [f"--training={path}" for path in ([rows] if rows.exists() else data.train)]
     arguments += [f"--text-field={data.text_field}"]
     arguments += [] if data.glossary is None else [f"--glossary={data.glossary}"]
     arguments += [] if data.aliases is None else [f"--aliases={data.aliases}"]
