@@ -10,6 +10,7 @@ from pathlib import Path
 
 from streaming.audio import AudioFormat
 from streaming.calibration import PROFILES
+from streaming.competition import Competition, competition_of
 from streaming.decision import DecisionConfig
 from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
 from streaming.errors import SettingError
@@ -44,6 +45,7 @@ class Model:
     folder: ModelFolder
     frames: OnnxFrameEncoder
     spans: OnnxSpanEncoder
+    competition: Competition | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,12 @@ def load_folder(path: Path | None) -> ModelFolder:
 
 def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
     """Make a checked folder's encoders ready to run. Raises ModelError, and SettingError without such a provider."""
-    return Model(folder, OnnxFrameEncoder(folder, provider=provider), OnnxSpanEncoder(folder, provider=provider))
+    return Model(
+        folder,
+        OnnxFrameEncoder(folder, provider=provider),
+        OnnxSpanEncoder(folder, provider=provider),
+        competition_of(folder),
+    )
 
 
 def calibration_warning(folder: ModelFolder) -> str | None:
@@ -103,7 +110,7 @@ def make_pipeline(model: Model, index: TermIndex, decision: DecisionConfig, audi
         format=audio_format,
         context_ms=model.folder.spec.context_samples * 1000 // SAMPLE_RATE,
     )
-    scorer = TermScorer(index, model.spans, model.folder.calibration)
+    scorer = TermScorer(index, model.spans, model.folder.calibration, competition=model.competition)
     return Pipeline(model.frames, index, scorer, WebRtcDetector(), config)
 
 

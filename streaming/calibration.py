@@ -32,6 +32,11 @@ FEATURES: tuple[str, ...] = (
     "tempo",
     "tempo_squared",
     "similarity",
+    "characters_over_rivals",
+    "phonemes_over_rivals",
+    "over_neighbour",
+    "seen_before",
+    "over_free_before",
 )
 
 

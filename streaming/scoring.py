@@ -1,7 +1,8 @@
 """One encoded context -> scored candidates: proposals, alignment, evidence, probability.
 
-A small glossary is aligned whole; of a large one, the span search proposes the forms that are aligned. For the forms
-that fit, the evidence of both heads is weighed by the calibration into one probability per entry.
+A small glossary is aligned whole; of a large one, the span search proposes the forms that are aligned. The forms that
+fit must then compete with what else could have been said there: common words, and each other. What an earlier hop saw
+of the same stretch counts too. The calibration weighs the evidence into one probability per entry.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from streaming.alignment import AlignmentBank, Span, locate
 from streaming.calibration import Calibration, stack_features
+from streaming.competition import Competition, Heard
 from streaming.decision import Candidate
 from streaming.encoder import EncodedContext
 from streaming.entries import Form
@@ -20,6 +22,16 @@ from streaming.spans import FRAME_SAMPLES, SpanGrid, pool_spans
 from streaming.symbols import CHARACTERS, PHONEMES
 from streaming.term_index import TermIndex
 
+# Nats beyond which a victory or a defeat says no more.
+_MOST_NATS = 25.0
+_MOST_NATS_OVER_NEIGHBOUR = 10.0
+# What stands for the score of an earlier hop that did not see the form.
+_NOT_SEEN = -2.0
+# A term lies within so many frames before and after where its symbols alone place it.
+_REACH_BEFORE, _REACH_AFTER = 25, 20
+# Two forms of which both cannot have been said share more than this part of their union.
+_SAME_STRETCH_IOU = 0.5
+_SAME_SIGHTING_IOU = 0.4
 _FRAMES_PER_PHONEME = 4.0  # 80 ms, the tempo at which the feature `tempo` is 0
 
 
@@ -43,6 +55,8 @@ class ScoringConfig:
         late_frames: a path that ended up to so many frames ago may still become a hint.
         floor: mean log-probability per symbol under which a form is no candidate.
         most: candidates weighed per hop.
+        settle_frames: the newest frames, which the encoder has heard too little after, are not scored yet.
+        competing_floor: mean log-probability per symbol from which a form competes; a weaker one has lost.
     """
 
     exhaustive_forms: int = 1500
@@ -52,6 +66,8 @@ class ScoringConfig:
     late_frames: int = 64
     floor: float = -2.4
     most: int = 12
+    settle_frames: int = 5
+    competing_floor: float = -2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,25 @@ class Evidence:
     start: int
     end: int
     features: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """One form in one hop: frames [start, end] of the stream and how near it came to the best free path."""
+
+    start: int
+    end: int
+    over_free: float
+
+    def is_same(self, other: "_Sighting") -> bool:
+        """Whether both lie on about the same stretch."""
+        shared = min(self.end, other.end) - max(self.start, other.start)
+        return shared > _SAME_SIGHTING_IOU * (max(self.end, other.end) - min(self.start, other.start))
+
+
+def _settled(encoded: EncodedContext, newest: int) -> EncodedContext:
+    end = len(encoded.characters) - newest
+    return EncodedContext(encoded.characters[:end], encoded.phonemes[:end], encoded.frames[:end])
 
 
 class FormBank:
@@ -99,22 +134,30 @@ class TermScorer:
     """Scores the entries of one index on the contexts of one stream."""
 
     def __init__(
-        self, index: TermIndex, spans: SpanEncoder, calibration: Calibration, config: ScoringConfig | None = None
+        self,
+        index: TermIndex,
+        spans: SpanEncoder,
+        calibration: Calibration,
+        config: ScoringConfig | None = None,
+        competition: Competition | None = None,
     ) -> None:
         self._index, self._spans, self._calibration = index, spans, calibration
         self._config = config or ScoringConfig()
+        self._competition = competition
+        self._earlier: dict[int, _Sighting] = {}
         self._grid = SpanGrid()
         self._vectors = index.vectors
         self._whole = FormBank(index.forms) if len(index.forms) <= self._config.exhaustive_forms else None
 
     def reset(self) -> None:
-        """Nothing is kept between hops."""
+        """Forget what earlier hops saw."""
+        self._earlier = {}
 
     def score(
         self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
     ) -> Sequence[Candidate]:
         """The candidates of one hop, the best form of each entry, most probable first."""
-        evidence = self.evidence(encoded, first_hop_frame)
+        evidence = self.evidence(encoded, first_hop_frame, context_start_sample)
         if not evidence:
             return []
         probabilities = self._calibration.probability(stack_features([e.features for e in evidence]))
@@ -143,10 +186,11 @@ class TermScorer:
         _, first = np.unique(ranked, return_index=True)
         return ranked[np.sort(first)][: self._config.proposals].astype(np.int64)
 
-    def evidence(self, encoded: EncodedContext, first_hop_frame: int) -> list[Evidence]:
+    def evidence(self, encoded: EncodedContext, first_hop_frame: int, context_start_sample: int = 0) -> list[Evidence]:
         """What speaks for each form that fits well enough, best mean score first."""
+        encoded = _settled(encoded, self._config.settle_frames)
         frames = len(encoded.characters)
-        first_end = max(0, min(first_hop_frame, frames - self._config.late_frames))
+        first_end = max(0, min(first_hop_frame - self._config.settle_frames, frames - self._config.late_frames))
         if self._whole is not None:
             chosen, bank = np.arange(len(self._index.forms)), self._whole
         else:
@@ -163,7 +207,70 @@ class TermScorer:
             if winner[row] >= 0:
                 by_phonemes = locate(encoded.phonemes, form.pronunciations[winner[row]], int(phoneme_end[row]))
             found.append(self._weigh(int(chosen[row]), form, by_characters, by_phonemes, frames))
+        self._compete(encoded, found, first_end)
+        self._recall(found, context_start_sample // FRAME_SAMPLES)
         return self._with_similarity(encoded, found)
+
+    def _compete(self, encoded: EncodedContext, found: Sequence[Evidence], first_end: int) -> None:
+        """Add what each form's best reading of the context has over those of rivals and of the other forms."""
+        strong = [e for e in found if self._mean(e) > self._config.competing_floor]
+        if self._competition is None or not strong:
+            return
+        heard = self._competition.hear(encoded)
+        readings = [self._read(self._competition, heard, evidence, first_end) for evidence in strong]
+        for evidence, reading in zip(strong, readings, strict=True):
+            evidence.features["over_neighbour"] = min(
+                [_MOST_NATS_OVER_NEIGHBOUR]
+                + [
+                    max(-_MOST_NATS_OVER_NEIGHBOUR, reading - other)
+                    for neighbour, other in zip(strong, readings, strict=True)
+                    if self._exclude_each_other(evidence, neighbour)
+                ]
+            )
+
+    def _recall(self, found: Sequence[Evidence], first_frame: int) -> None:
+        """Add what the last hop saw of each form on the same stretch, and keep what this one sees."""
+        seen = {}
+        for evidence in found:
+            now = _Sighting(
+                first_frame + evidence.start,
+                first_frame + evidence.end,
+                (evidence.features["characters_over_free"] + evidence.features["phonemes_over_free"]) / 2,
+            )
+            before = self._earlier.get(evidence.form_index)
+            if before is not None and before.is_same(now):
+                evidence.features.update(seen_before=1.0, over_free_before=before.over_free)
+            seen[evidence.form_index] = now
+        self._earlier = seen
+
+    @staticmethod
+    def _mean(evidence: Evidence) -> float:
+        return (evidence.features["characters"] + evidence.features["phonemes"]) / 2
+
+    def _read(self, competition: Competition, heard: tuple[Heard, Heard], evidence: Evidence, first_end: int) -> float:
+        """Fill in the ratios of one form; the mean score of its readings by both heads."""
+        form = self._index.forms[evidence.form_index]
+        words = competition.words_of(form.text)
+        near = (max(0, evidence.start - _REACH_BEFORE), evidence.end + _REACH_AFTER)
+        by_characters = competition.ratio(heard[0], [form.characters], words, near, first_end)
+        by_phonemes = by_characters
+        if form.pronunciations:
+            by_phonemes = competition.ratio(heard[1], form.pronunciations, words, near, first_end)
+        for name, ratio in (("characters", by_characters), ("phonemes", by_phonemes)):
+            evidence.features[f"{name}_over_rivals"] = float(np.clip(ratio.over_rivals, -_MOST_NATS, _MOST_NATS))
+        return (by_characters.reading + by_phonemes.reading) / 2
+
+    def _exclude_each_other(self, one: Evidence, other: Evidence) -> bool:
+        """Whether only one of two forms can have been said: another entry there, and neither is a part of the other."""
+        forms = [self._index.forms[e.form_index] for e in (one, other)]
+        shorter, longer = sorted((f" {form.text} " for form in forms), key=len)
+        shared = min(one.end, other.end) - max(one.start, other.start)
+        union = max(one.end, other.end) - min(one.start, other.start)
+        return (
+            forms[0].entry_index != forms[1].entry_index
+            and shorter not in longer
+            and shared > _SAME_STRETCH_IOU * union
+        )
 
     def _weigh(self, form_index: int, form: Form, c: Span, p: Span, frames: int) -> Evidence:
         background = self._index.background[form_index]
@@ -185,6 +292,12 @@ class TermScorer:
             "tempo": tempo,
             "tempo_squared": tempo * tempo,
             "similarity": 0.0,
+            # What a form has that cannot compete.
+            "characters_over_rivals": 0.0 if self._competition is None else -_MOST_NATS / 2,
+            "phonemes_over_rivals": 0.0 if self._competition is None else -_MOST_NATS / 2,
+            "over_neighbour": _MOST_NATS_OVER_NEIGHBOUR,
+            "seen_before": 0.0,
+            "over_free_before": _NOT_SEEN,
         }
         return Evidence(form_index, start, end, features)
 

@@ -107,7 +107,7 @@ class Row:
 def measure(model: Model, index: TermIndex, stream: LongStream, size: str) -> Row:
     """Feed one stream and judge it at every threshold."""
     decision = decision_of(model.folder, Sensitivity("booth"), len(index.entries))
-    scorer = WatchedScorer(TermScorer(index, model.spans, model.folder.calibration))
+    scorer = WatchedScorer(TermScorer(index, model.spans, model.folder.calibration, competition=model.competition))
     config = PipelineConfig(
         decision=decision,
         format=AudioFormat(),

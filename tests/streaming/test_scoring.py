@@ -1,5 +1,6 @@
 """Evidence of both heads becomes one candidate per entry, whole glossary or proposals of the span search alike."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,13 +11,16 @@ from numpy.typing import NDArray
 
 from streaming.alignment import AlignmentBank
 from streaming.calibration import FEATURES, Calibration
+from streaming.competition import Competition
 from streaming.decision import Candidate
 from streaming.encoder import EncodedContext
 from streaming.entries import Entry, Form, make_form
+from streaming.lexicon import Lexicon
 from streaming.scoring import FormBank, ScoringConfig, TermScorer
 from streaming.spans import FRAME_SAMPLES, PARTS, SpanGrid
-from streaming.symbols import BLANK, CHARACTERS, PHONEMES
+from streaming.symbols import BLANK, CHARACTERS, PHONEMES, phoneme_sequence
 from streaming.term_index import TermIndex
+from streaming.word_loop import Bigrams
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int16]
@@ -89,8 +93,12 @@ def _spoken(form: int, end: int, step: int = 4, way: int = 0) -> EncodedContext:
     )
 
 
+# All frames are settled unless a test asks otherwise.
+_config = functools.partial(ScoringConfig, settle_frames=0)
+
+
 def _scorer(config: ScoringConfig | None = None) -> TermScorer:
-    return TermScorer(_index(), MeanSpanEncoder(), _calibration(), config)
+    return TermScorer(_index(), MeanSpanEncoder(), _calibration(), config or _config())
 
 
 def _score(scorer: TermScorer, encoded: EncodedContext) -> Sequence[Candidate]:
@@ -152,14 +160,14 @@ def test_second_pronunciation_counts_as_much_as_the_first() -> None:
 def test_proposals_that_cover_everything_give_what_the_whole_glossary_gives(form: int) -> None:
     """The span search only saves work: where it proposes every form, the candidates are the same."""
     encoded = _spoken(form, end=140)
-    searched = _scorer(ScoringConfig(exhaustive_forms=0, neighbours_per_span=len(FORMS)))
+    searched = _scorer(_config(exhaustive_forms=0, neighbours_per_span=len(FORMS)))
     assert sorted(searched.proposals(encoded)) == list(range(len(FORMS)))
     assert _score(searched, encoded) == _score(_scorer(), encoded)
 
 
 def test_proposals_are_few_distinct_and_nearest_first() -> None:
     """At most as many forms as configured, each once, that of the spans' own vector first."""
-    found = _scorer(ScoringConfig(exhaustive_forms=0, proposals=2)).proposals(_spoken(SLOPE, end=145))
+    found = _scorer(_config(exhaustive_forms=0, proposals=2)).proposals(_spoken(SLOPE, end=145))
     assert found[0] == SLOPE
     assert len(found) == len(set(found.tolist())) == 2
 
@@ -170,7 +178,7 @@ def test_only_spans_that_ended_just_now_are_searched() -> None:
     before = _spoken(LEISURE, end=40)
     both = EncodedContext(said.characters, said.phonemes, said.frames + before.frames)
     spans = MeanSpanEncoder()
-    config = ScoringConfig(exhaustive_forms=0, proposal_frames=4, neighbours_per_span=1)
+    config = _config(exhaustive_forms=0, proposal_frames=4, neighbours_per_span=1)
     assert TermScorer(_index(), spans, _calibration(), config).proposals(both).tolist() == [SLOPE]
     assert spans.spans == len(SpanGrid().lengths)  # one end, each length
 
@@ -178,14 +186,14 @@ def test_only_spans_that_ended_just_now_are_searched() -> None:
 def test_entry_has_one_candidate() -> None:
     """Of the forms of an entry the more probable one stands for it, whichever of them was said."""
     for form in (GRADIENT, SLOPE):
-        candidates = _score(_scorer(ScoringConfig(floor=-99.0)), _spoken(form, 140))
+        candidates = _score(_scorer(_config(floor=-99.0)), _spoken(form, 140))
         assert sorted(c.entry_index for c in candidates) == [0, 1, 2, 3]
         assert [c.form_index for c in candidates if c.entry_index == 1] == [form]
 
 
 def test_form_of_an_entry_is_chosen_by_its_probability() -> None:
     """Not by its mean score: where the calibration trusts long forms more, the longer one stands for the entry."""
-    config = ScoringConfig(floor=-99.0)
+    config = _config(floor=-99.0)
     scorer = TermScorer(_index(), MeanSpanEncoder(), _calibration(length=1.0), config)
     assert [c.form_index for c in _score(scorer, _spoken(SLOPE, 140)) if c.entry_index == 1] == [GRADIENT]
 
@@ -200,7 +208,7 @@ def test_similarity_is_that_of_the_own_span() -> None:
 
 def test_candidates_come_most_probable_first() -> None:
     """The order is by probability."""
-    probabilities = [c.probability for c in _score(_scorer(ScoringConfig(floor=-99.0)), _spoken(PLAGUE, 140))]
+    probabilities = [c.probability for c in _score(_scorer(_config(floor=-99.0)), _spoken(PLAGUE, 140))]
     assert probabilities == sorted(probabilities, reverse=True)
 
 
@@ -219,16 +227,16 @@ def test_what_does_not_fit_is_no_candidate() -> None:
 def test_path_counts_while_it_is_late_but_not_stale() -> None:
     """A path may have ended up to `late_frames` ago, and anywhere in the new frames."""
     encoded = _spoken(PLAGUE, end=100)
-    assert len(_score(_scorer(ScoringConfig(late_frames=50)), encoded)) == 1
+    assert len(_score(_scorer(_config(late_frames=50)), encoded)) == 1
     # One frame too late the path can only be stretched, against all that was heard.
-    assert all(c.probability < 0.01 for c in _score(_scorer(ScoringConfig(late_frames=49)), encoded))
-    [new] = _scorer(ScoringConfig(late_frames=49)).score(encoded, CONTEXT_START, HOP_END, 100)
+    assert all(c.probability < 0.01 for c in _score(_scorer(_config(late_frames=49)), encoded))
+    [new] = _scorer(_config(late_frames=49)).score(encoded, CONTEXT_START, HOP_END, 100)
     assert new.probability > 0.9
 
 
 def test_at_most_so_many_forms_are_weighed() -> None:
     """`most` bounds the work of a hop; the best fitting forms are kept."""
-    evidence = _scorer(ScoringConfig(floor=-99.0, most=2)).evidence(_spoken(SLOPE, 140), HOP_FRAME)
+    evidence = _scorer(_config(floor=-99.0, most=2)).evidence(_spoken(SLOPE, 140), HOP_FRAME)
     assert len(evidence) == 2
     assert evidence[0].form_index == SLOPE
 
@@ -260,6 +268,69 @@ def test_features_of_a_perfect_path_are_known() -> None:
             "tempo": tempo,
             "tempo_squared": tempo**2,
             "similarity": 1.0,
+            "characters_over_rivals": 0.0,
+            "phonemes_over_rivals": 0.0,
+            "over_neighbour": 10.0,
+            "seen_before": 0.0,
+            "over_free_before": -2.0,
         },
         abs=1e-3,
     )
+
+
+def test_newest_frames_wait_until_they_have_settled() -> None:
+    """A form that ends within the newest frames is found a hop later, at the same place."""
+    config = _config(settle_frames=12)
+    assert all(c.probability < 0.01 for c in _score(_scorer(config), _spoken(PLAGUE, end=140)))
+    [found, *_] = _scorer(config).evidence(_spoken(PLAGUE, end=124), HOP_FRAME)
+    assert (FORMS[found.form_index].text, found.end) == ("plague", 124)
+
+
+def test_an_earlier_sighting_counts_and_a_reset_forgets_it() -> None:
+    """The same form on the same stretch of the stream was seen before; elsewhere, or after a reset, it was not."""
+    scorer = _scorer()
+    hops = [
+        scorer.evidence(_spoken(PLAGUE, end=end), HOP_FRAME, first * FRAME_SAMPLES)[0]
+        for end, first in ((148, 0), (132, 16), (140, 90))
+    ]
+    assert [e.features["seen_before"] for e in hops] == [0.0, 1.0, 0.0]
+    assert [e.features["over_free_before"] for e in hops] == pytest.approx([-2.0, 0.0, -2.0], abs=1e-3)
+    scorer.reset()
+    assert scorer.evidence(_spoken(PLAGUE, end=140), HOP_FRAME, 90 * FRAME_SAMPLES)[0].features["seen_before"] == 0.0
+
+
+def _competition() -> Competition:
+    """A language of the two words "plan" and "gradients"."""
+    said = (("plan", ("P", "L", "AE", "N")), ("gradients", ("G", "R", "EY", "D", "AH", "N", "T", "S")))
+    model = Bigrams(
+        np.full(2, -4.0, np.float32),
+        np.zeros(2, np.float32),
+        np.zeros(3, np.int32),
+        np.zeros(0, np.int32),
+        np.zeros(0, np.float32),
+    )
+    spoken = tuple((i, phoneme_sequence([phonemes])[1:-1]) for i, (_, phonemes) in enumerate(said))
+    return Competition(Lexicon(tuple(word for word, _ in said), spoken, model))
+
+
+def test_forms_compete_with_common_words() -> None:
+    """What was said beats the words of the language; a form that fits too badly to compete has lost."""
+    config = _config(floor=-99.0)
+    scorer = TermScorer(_index(), MeanSpanEncoder(), _calibration(), config, _competition())
+    first, *rest = scorer.evidence(_spoken(PLAGUE, 124), 100)
+    assert FORMS[first.form_index].text == "plague"
+    assert min(first.features["characters_over_rivals"], first.features["phonemes_over_rivals"]) > 3
+    for weak in rest:
+        assert weak.features["characters_over_rivals"] == weak.features["phonemes_over_rivals"] == -12.5
+
+
+def test_forms_of_one_stretch_compete_with_each_other() -> None:
+    """Of two entries on one stretch, the better one is over its neighbour by what the other is under it."""
+    config = _config(floor=-99.0, competing_floor=-99.0)
+    scorer = TermScorer(_index(), MeanSpanEncoder(), _calibration(), config, _competition())
+    encoded = _spoken(LEISURE, 124)
+    by_text = {FORMS[e.form_index].text: e for e in scorer.evidence(encoded, 100)}
+    best = by_text["leisure"].features["over_neighbour"]
+    assert best > 0
+    assert all(e.features["over_neighbour"] <= 10 for e in by_text.values())
+    assert min(e.features["over_neighbour"] for e in by_text.values()) < 0 or best == 10.0

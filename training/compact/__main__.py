@@ -18,7 +18,8 @@ examples, in the order in which a model is made (every stage goes on where it wa
   SPEECH="--work build/compact --data speech/manifest.jsonl --dictionary cmudict.dict --whisper whisper-base"
   python -m training.speech.synthesis --terms terms.txt --out build/synthetic
   for stage in g2p cache align features spans export; do
-      python -m training.compact $stage $SPEECH --synthetic build/synthetic/manifest.jsonl --facts facts.json
+      python -m training.compact $stage $SPEECH --synthetic build/synthetic/manifest.jsonl --facts facts.json \\
+          --language-model english.arpa
   done
   termcue reindex one.csv --id one --model build/compact/model --data-dir build/index
   python -m training.compact calibrate $SPEECH --stream one.json=build/index/glossaries/one/versions/VERSION
@@ -34,6 +35,7 @@ def _recipe(given: argparse.Namespace) -> CompactRecipe:
     return replace(
         recipe,
         augmented_copies=given.augmented_copies,
+        upper_layers=given.upper_layers,
         g2p=replace(recipe.g2p, epochs=given.g2p_epochs),
         alignment=replace(recipe.alignment, steps=given.align_steps),
         spans=replace(recipe.spans, steps=given.span_steps),
@@ -75,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--synthetic", type=Path, help="manifest of synthetic speech")
     add("--dictionary", type=Path, required=True, help="pronouncing dictionary in the form of CMUdict")
     add("--whisper", type=Path, required=True, help="folder with config.json and model.safetensors of Whisper base")
+    add("--language-model", type=Path, metavar="FILE.arpa",
+        help="export: n-grams of common words that terms compete with (without it they stand alone)")  # fmt: skip
+    add("--upper-layers", type=_positive, default=default.upper_layers,
+        help="layers of Whisper trained further (default %(default)s of its 6)")  # fmt: skip
     add("--model", type=Path, help="model folder to write (default: WORK/model)")
     add("--facts", type=Path, help="export: JSON object with licence and provenance")
     add("--stream", type=_stream, action="append", default=[], metavar="STREAM.json=INDEX[,INDEX…]",
@@ -92,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
 def run(given: argparse.Namespace) -> None:
     """Run one stage. Raises TermCueError for anything that a user can cure."""
     recipe = _recipe(given)
-    materials = Materials(given.work, given.data, given.synthetic, given.dictionary, given.whisper)
+    materials = Materials(
+        given.work, given.data, given.synthetic, given.dictionary, given.whisper, given.language_model
+    )
     model = given.model or given.work / "model"
     if given.stage == "calibrate" and not given.stream:
         raise StageError("calibrate needs at least one --stream STREAM.json=INDEX")

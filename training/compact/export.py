@@ -13,6 +13,7 @@ from streaming.background import pack_background
 from streaming.calibration import Calibration
 from streaming.encoder import EncodedContext
 from streaming.features import LogMel
+from streaming.lexicon import LEXICON_FILE, Lexicon, pack_lexicon
 from training.compact.g2p import GraphemeToPhoneme, letter_ids
 from training.compact.train_spans import SpanModel, letters_of
 from training.export.folder import uncalibrated, write_model_folder
@@ -127,6 +128,7 @@ def export_compact(
     work: Path,
     facts: Mapping[str, Any],
     calibration: Calibration | None = None,
+    lexicon: Lexicon | None = None,
 ) -> None:
     """Write the model folder `target`.
 
@@ -137,6 +139,7 @@ def export_compact(
         work: scratch folder for the graphs.
         facts: licence, provenance and training report, as they go into ``spec.json``.
         calibration: None before the development streams were heard.
+        lexicon: the common words that terms compete with; None lets every term stand alone.
     """
     files, figures = export_parts(parts, contexts[:8], work)
     spec = {
@@ -151,4 +154,6 @@ def export_compact(
         "calibration": (calibration or uncalibrated()).to_json(),
     }
     contents: dict[str, Path | bytes] = {**files, "background.npy": background_of(files["audio.onnx"], contexts)}
+    if lexicon is not None:
+        contents[LEXICON_FILE] = pack_lexicon(lexicon)
     write_model_folder(target, contents, spec)

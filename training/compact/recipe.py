@@ -9,6 +9,7 @@ from pathlib import Path
 from streaming.durable import replace_file
 from streaming.errors import TermCueError
 from training.compact.g2p import G2pConfig
+from training.compact.lexicon import LexiconConfig
 from training.compact.train_alignment import AlignmentTrainingConfig
 from training.compact.train_spans import SpanTrainingConfig
 from training.corpus.manifest import ManifestError, Utterance, read_manifest
@@ -21,13 +22,14 @@ class StageError(TermCueError):
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """Where things are: the work folder, manifests, CMUdict text and the pretrained Whisper encoder."""
+    """Where things are: the work folder, manifests, CMUdict text, Whisper's encoder, and an ARPA language model."""
 
     work: Path
     data: Path
     synthetic: Path | None
     dictionary: Path
     whisper: Path
+    language_model: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class CompactRecipe:
         augmented_copies: passes over real speech with rooms, noise and telephones, beside the clean one.
         background: collection -> held-out contexts that go into the model folder.
         dim: width of span and text vectors.
+        lexicon: the common words that terms compete with.
     """
 
     upper_layers: int = 2
@@ -59,6 +62,7 @@ class CompactRecipe:
     head: HeadConfig = field(default_factory=HeadConfig)
     alignment: AlignmentTrainingConfig = field(default_factory=lambda: AlignmentTrainingConfig(steps=2000))
     spans: SpanTrainingConfig = field(default_factory=SpanTrainingConfig)
+    lexicon: LexiconConfig = field(default_factory=LexiconConfig)
 
 
 def keep_recipe(work: Path, recipe: CompactRecipe) -> None:

@@ -23,6 +23,7 @@ from training.compact.cache import CachedFrames, read_cache, write_cache, write_
 from training.compact.export import CONTEXT_SAMPLES, CompactParts, export_compact
 from training.compact.g2p import GraphemeToPhoneme, greedy, read_dictionary, train_g2p
 from training.compact.learning import part_file
+from training.compact.lexicon import make_lexicon
 from training.compact.recipe import CompactRecipe, Materials, StageError, real_speech
 from training.compact.targets import Lexicon
 from training.compact.train_alignment import AlignmentModel, BatchSampler, train_alignment
@@ -156,7 +157,10 @@ def exporting(materials: Materials, recipe: CompactRecipe, model: Path, facts: M
     parts = CompactParts(AudioGraph(lower, alignment.tower, alignment.head), spans, load_g2p(materials, recipe))
     _, held_out = real_speech(materials, recipe)
     contexts = choose_contexts(held_out, recipe.background)
-    export_compact(model, parts, contexts, materials.work / "export", facts)
+    lexicon = None
+    if materials.language_model is not None:
+        lexicon = make_lexicon(materials.dictionary, materials.language_model, recipe.lexicon)
+    export_compact(model, parts, contexts, materials.work / "export", facts, lexicon=lexicon)
 
 
 def choose_contexts(held_out: Sequence[Utterance], counts: Mapping[str, int]) -> list[NDArray[np.float32]]:

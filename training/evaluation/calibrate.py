@@ -66,7 +66,7 @@ class RecordingScorer:
         """Record; always empty."""
         start = context_start_sample + first_hop_frame * FRAME_SAMPLES
         for name, scorer in self._scorers.items():
-            evidence = tuple(scorer.evidence(encoded, first_hop_frame))
+            evidence = tuple(scorer.evidence(encoded, first_hop_frame, context_start_sample))
             self.hops[name].append(Hop(start, hop_end_sample, context_start_sample, evidence))
         return []
 

@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from streaming.audio import float_to_pcm16
+from streaming.competition import competition_of
 from streaming.decision import DecisionConfig
 from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
 from streaming.events import SAMPLE_RATE
@@ -59,7 +60,9 @@ def collect(
 ) -> list[StreamEvidence]:
     """The evidence of every hop for each index, from one pass of the encoder over the stream."""
     spans = OnnxSpanEncoder(folder)
-    recorder = RecordingScorer({n: TermScorer(i, spans, folder.calibration, scoring) for n, i in indexes.items()})
+    competition = competition_of(folder)
+    scorers = {n: TermScorer(i, spans, folder.calibration, scoring, competition) for n, i in indexes.items()}
+    recorder = RecordingScorer(scorers)
     config = PipelineConfig(decision=DecisionConfig(1.0), context_ms=folder.spec.context_samples * 1000 // SAMPLE_RATE)
     first = next(iter(indexes.values()))
     pipeline = Pipeline(OnnxFrameEncoder(folder), first, recorder, WebRtcDetector(), config)

@@ -16,6 +16,7 @@ from streaming.encoder import EncodedContext
 from streaming.errors import ModelError, SettingError
 from streaming.events import SAMPLE_RATE
 from streaming.features import LogMel
+from streaming.lexicon import LEXICON_FILE
 from streaming.model_folder import ModelFolder
 from streaming.spans import FRAME_SAMPLES
 from streaming.tokens import TOKENIZER
@@ -168,7 +169,8 @@ def _texts_and_sounds(
 ) -> dict[str, Path | bytes]:
     if "g2p.onnx" not in base.contents:
         raise ModelError(f"the model folder {base.path} has no g2p.onnx; name another with --model")
-    files: dict[str, Path | bytes] = {"g2p.onnx": base.contents["g2p.onnx"]}
+    shared = {"g2p.onnx", LEXICON_FILE} & base.contents.keys()
+    files: dict[str, Path | bytes] = {name: base.contents[name] for name in shared}
     if not isinstance(model.text, CharacterText):
         samples = (*TEXTS, "o'brien", "term " * LONGEST_TEXT)
         files[TOKENIZER] = tokenizer_file(model.text, model.text.tokenizer, samples)

