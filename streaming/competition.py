@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from streaming.compiled import compiled
 from streaming.encoder import EncodedContext
 from streaming.lexicon import UNKNOWN, Lexicon, lexicon_of
 from streaming.model_folder import ModelFolder
@@ -65,7 +65,7 @@ class Heard(NamedTuple):
     after: Ends
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def best_reading(
     log_probs: Floats, sequence: Ids, before: Ends, after: Ends, near: tuple[int, int], first_end: int
 ) -> tuple[float, int, int]:
@@ -96,8 +96,17 @@ def best_reading(
     return float(best), best_start, best_end
 
 
-@njit(cache=True, nogil=True)
-def _without(frame, first, last, words, word_before, since, word_after, until) -> bool:  # type: ignore[no-untyped-def] # noqa: ANN001
+@compiled
+def _without(
+    frame: int,
+    first: int,
+    last: int,
+    words: NDArray[np.int32],
+    word_before: int,
+    since: int,
+    word_after: int,
+    until: int,
+) -> bool:
     """Whether a reading with a bound that ends in `frame` cannot hold `words` on the frames first to last.
 
     The word before that bound began at `since`, the one after it ends at `until`.
@@ -113,7 +122,7 @@ def _without(frame, first, last, words, word_before, since, word_after, until) -
     return bool(word_after != NO_WORD and word_after != words[0] and until > first + _SAME)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def best_rival(
     bounds: Ends, after: Ends, bigrams: Bigrams, scale: float, span: tuple[int, int], words: NDArray[np.int32]
 ) -> float:

@@ -8,9 +8,9 @@ the blank of a node; of two that meet, the better one survives. Compiled at firs
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from streaming.compiled import compiled
 from streaming.symbols import BLANK, BOUND
 from streaming.word_tree import WordTree
 
@@ -50,7 +50,7 @@ class Ends(NamedTuple):
     start: Ints
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def affinity(bigrams: Bigrams, first: int, second: int) -> float:
     """The pair's log P(second | first) − log P(second); 0 where a word is unknown."""
     if first < 0 or second < 0:
@@ -67,7 +67,7 @@ def affinity(bigrams: Bigrams, first: int, second: int) -> float:
     return float(bigrams.backoff[first])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put(ends: Ends, row: int, score: float, word: int, start: int) -> None:
     """Insert a token into a row, which keeps its order, and of each word only the best token."""
     scores, words, starts = ends.score[row], ends.word[row], ends.start[row]
@@ -84,7 +84,7 @@ def put(ends: Ends, row: int, score: float, word: int, start: int) -> None:
     scores[place], words[place], starts[place] = score, word, start
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def empty_ends(rows: int, keep: int) -> Ends:
     """Rows without a token."""
     return Ends(
@@ -94,8 +94,22 @@ def empty_ends(rows: int, keep: int) -> Ends:
     )
 
 
-@njit(cache=True, nogil=True)
-def _step(log_probs, tree, scale, entry, entry_word, frame, floor, score, past, since, active, new, touched):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@compiled
+def _step(
+    log_probs: Floats,
+    tree: WordTree,
+    scale: float,
+    entry: float,
+    entry_word: int,
+    frame: int,
+    floor: float,
+    score: Floats,
+    past: Ints,
+    since: Ints,
+    active: Ints,
+    new: tuple[Floats, Ints, Ints],
+    touched: Ints,
+) -> int:
     """Move every token over one frame. Tokens: [0] in the label, [1] in the blank; returns how many nodes hold one.
 
     `score`, `past` and `since` [2, n] are read, `new` (a tuple of the same three) is written; `active` lists the nodes
@@ -140,8 +154,21 @@ def _step(log_probs, tree, scale, entry, entry_word, frame, floor, score, past, 
     return count
 
 
-@njit(cache=True, nogil=True)
-def _end_words(ends, row, tree, bigrams, scale, backwards, floor, score, past, since, nodes, count):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+@compiled
+def _end_words(
+    ends: Ends,
+    row: int,
+    tree: WordTree,
+    bigrams: Bigrams,
+    scale: float,
+    backwards: bool,
+    floor: float,
+    score: Floats,
+    past: Ints,
+    since: Ints,
+    nodes: Ints,
+    count: int,
+) -> None:
     """Put the tokens of the nodes in which words end into a row of `ends`."""
     for i in range(count):
         node = nodes[i]
@@ -156,7 +183,7 @@ def _end_words(ends, row, tree, bigrams, scale, backwards, floor, score, past, s
             put(ends, row, score[better, node] + scale * model, word, since[better, node])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def word_ends(
     log_probs: Floats,
     open_scores: Floats,
@@ -210,7 +237,7 @@ def word_ends(
     return ends
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def in_bounds(log_probs: Floats, ends: Ends) -> Ends:
     """The tokens that stand in the bound after their word: row t holds those after frame t, float32[t, k]."""
     frames, keep = len(log_probs), ends.score.shape[1]
