@@ -31,7 +31,6 @@ FEATURES: tuple[str, ...] = (
     "length",
     "tempo",
     "tempo_squared",
-    "similarity",
     "characters_over_rivals",
     "phonemes_over_rivals",
     "over_neighbour",

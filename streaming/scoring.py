@@ -72,7 +72,11 @@ class ScoringConfig:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known of one form in one context: frames [start, end] and the numbers of `calibration.FEATURES`."""
+    """All that is known of one form in one context: frames [start, end], the numbers of `calibration.FEATURES`.
+
+    Beside these, `similarity` is told to the client: weighed with the others it lowers the recall on every stream of
+    native speech (training/EXPERIMENTS.md).
+    """
 
     form_index: int
     start: int
