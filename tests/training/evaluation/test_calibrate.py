@@ -75,8 +75,8 @@ def test_fit_recovers_a_logistic_model() -> None:
     parts = [LabelledRows(features[i::2], right[i::2], np.ones(10_000)) for i in (0, 1)]
     found = fit(parts).probability(features)
     assert np.abs(found - truth).mean() < 0.01
-    # The largest of 20,000 errors grows with the number of features.
-    assert np.abs(found - truth).max() < 0.08
+    # Five standard errors of the most extreme row: its features lie some six deviations from their mean.
+    assert np.abs(found - truth).max() < 0.12
 
 
 def test_weights_count_rows() -> None:
