@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming.compiled import compiled
 from streaming.symbols import BLANK
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int16]
-_NEVER = np.float32(-np.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,48 +26,94 @@ class EndScores:
 
 
 class AlignmentBank:
-    """All sequences of one head as one flat row of CTC states, scored together.
-
-    A sequence of L symbols takes 2·L states: an anchor, then its symbols with optional blanks between them. The
-    anchor is the free start: its value is always 0, which no log-probability exceeds, so it needs no upkeep.
-    """
+    """All sequences of one head side by side in one flat row of symbols, scored together."""
 
     def __init__(self, sequences: Sequence[Ids], vocabulary: int) -> None:
-        self._vocabulary = vocabulary
+        """Lay out the sequences.
+
+        Args:
+            sequences: int16[length] each, symbols below `vocabulary`.
+            vocabulary: symbols of the head.
+
+        Raises:
+            ValueError: a sequence is empty or holds another symbol.
+        """
         self.lengths = np.array([len(s) for s in sequences], np.int64)
         if len(sequences) and self.lengths.min() < 1:
             raise ValueError("a sequence without symbols cannot be aligned")
-        starts = np.concatenate([[0], np.cumsum(2 * self.lengths)])
-        states = np.full(int(starts[-1]), BLANK, np.int64)
-        skip = np.full(int(starts[-1]), _NEVER, np.float32)
-        for sequence, first in zip(sequences, starts, strict=False):
-            last = first + 2 * len(sequence)
-            states[first] = vocabulary  # the anchor's own column, always 0
-            states[first + 1 : last : 2] = sequence
-            skip[first + 3 : last : 2] = np.where(sequence[1:] != sequence[:-1], 0.0, _NEVER)
-        self._states, self._skip, self._ends = states, skip, starts[1:] - 1
+        self._first = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+        self._symbols = np.concatenate([np.zeros(0, np.int16), *sequences]).astype(np.int16)
+        # Compiled code reads without looking where the row ends.
+        if len(self._symbols) and not 0 <= self._symbols.min() <= self._symbols.max() < vocabulary:
+            raise ValueError(f"a sequence holds a symbol outside 0..{vocabulary - 1}")
+        self._vocabulary = vocabulary
 
-    def score(self, log_probs: Floats, first_end: int) -> EndScores:
-        """Score every sequence on float32[t, v] log-probabilities; only paths ending at or after `first_end` count."""
-        frames, n = len(log_probs), len(self.lengths)
-        if not n:
-            return EndScores(np.zeros(0, np.float32), np.zeros(0, np.int64))
-        emissions = np.concatenate([log_probs, np.zeros((frames, 1), np.float32)], axis=1).take(self._states, axis=1)
-        old = np.full(len(self._states), _NEVER, np.float32)
-        old[self._states == self._vocabulary] = 0.0
-        new, skipped = old.copy(), np.full_like(old, _NEVER)
-        at_end = np.empty((frames - first_end, n), np.float32)
+    def score(self, log_probs: Floats, first_end: int, least: Floats | None = None) -> EndScores:
+        """Score every sequence; only paths ending at or after `first_end` count.
+
+        Args:
+            log_probs: float32[t, vocabulary].
+            first_end: a frame.
+            least: float32[n] a symbol; a sequence whose best path scores lower is soon done with, and its score is
+                minus infinity. Without, all are scored to the end.
+
+        Raises:
+            ValueError: another shape.
+        """
+        if log_probs.ndim != 2 or log_probs.shape[1] != self._vocabulary:
+            raise ValueError(f"log-probabilities of shape {list(log_probs.shape)} for {self._vocabulary} symbols")
+        limits = np.full(len(self.lengths), -np.inf) if least is None else least * self.lengths
+        score, end = best_ends(
+            np.ascontiguousarray(log_probs, np.float32),
+            self._symbols,
+            self._first,
+            limits.astype(np.float32),
+            first_end,
+        )
+        return EndScores(score, end)
+
+
+@compiled
+def best_ends(
+    log_probs: Floats, symbols: Ids, first: NDArray[np.int64], limits: Floats, first_end: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """The work of `AlignmentBank.score`: sequence i is symbols[first[i] : first[i + 1]].
+
+    A token stands in a label or in the blank after it. Log-probabilities only fall, so what is below the limit stays
+    below; labels after the last one above it need not be looked at.
+    """
+    frames, n = len(log_probs), len(first) - 1
+    score, end = np.full(n, -np.inf, np.float32), np.full(n, first_end, np.int64)
+    longest = 0
+    for i in range(n):
+        longest = max(longest, first[i + 1] - first[i])
+    label, gap = np.empty(longest, np.float32), np.empty(longest, np.float32)
+    for i in range(n):
+        sequence = symbols[first[i] : first[i + 1]]
+        last, limit, best = len(sequence) - 1, limits[i], np.float32(-np.inf)
+        label[: last + 1] = -np.inf
+        gap[: last + 1] = -np.inf
+        alive = -1
         for frame in range(frames):
-            np.add(old[:-2], self._skip[2:], out=skipped[2:])
-            np.maximum(old[1:], old[:-1], out=new[1:])
-            np.maximum(new, skipped, out=new)
-            new += emissions[frame]
-            if frame >= first_end:
-                new.take(self._ends, out=at_end[frame - first_end])
-            old, new = new, old
-        best = at_end.argmax(axis=0)
-        score = at_end[best, np.arange(n)] / self.lengths
-        return EndScores(score.astype(np.float32), best + first_end)
+            row = log_probs[frame]
+            top, alive = min(alive + 1, last), -1
+            # From the last label down, so that those before it still hold what they held a frame ago.
+            for at in range(top, -1, -1):
+                held = label[at]
+                if at == 0:
+                    entered = np.float32(0.0)
+                else:
+                    entered = gap[at - 1]
+                    if sequence[at] != sequence[at - 1]:
+                        entered = max(entered, label[at - 1])
+                label[at] = max(held, entered) + row[sequence[at]]
+                gap[at] = max(gap[at], held) + row[BLANK]
+                if alive < 0 and (label[at] >= limit or gap[at] >= limit):
+                    alive = at
+            if top == last and frame >= first_end and label[last] > best:
+                best, end[i] = label[last], frame
+        score[i] = best / np.float32(last + 1) if best >= limit else -np.inf
+    return score, end
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +129,35 @@ class Span:
 def locate(log_probs: Floats, sequence: Ids, end: int, longest: int = 150) -> Span:
     """The best path of `sequence` that ends at frame `end`: its first frame and its scores.
 
-    Walks the path's states backwards from the end, so the first frame where the anchor is reached with the best
-    score is the start. `longest` bounds the frames looked at.
+    `longest` bounds the frames looked at.
     """
-    first = max(0, end + 1 - longest)
-    piece = log_probs[first : end + 1][::-1]
-    symbols = sequence[::-1]
-    states = np.full(2 * len(symbols) - 1, BLANK, np.int64)
-    states[::2] = symbols
-    skip = np.full(len(states), _NEVER, np.float32)
-    skip[2::2] = np.where(symbols[1:] != symbols[:-1], 0.0, _NEVER)
-    emissions = piece.take(states, axis=1)
-    at_start = np.full(len(piece), _NEVER, np.float32)
-    old = np.full(len(states), _NEVER, np.float32)
-    old[0] = emissions[0, 0]
-    at_start[0] = old[-1]
-    for frame in range(1, len(piece)):
-        new = old.copy()
-        np.maximum(new[1:], old[:-1], out=new[1:])
-        np.maximum(new[2:], old[:-2] + skip[2:], out=new[2:])
-        old = new + emissions[frame]
-        at_start[frame] = old[-1]
-    back = int(at_start.argmax())
-    start = end - back
+    start, score = start_of_path(np.ascontiguousarray(log_probs, np.float32), sequence, end, longest)
     free = float(log_probs[start : end + 1].max(axis=1).sum())
-    return Span(start, end, float(at_start[back]) / len(symbols), free / len(symbols))
+    return Span(start, end, score / len(sequence), free / len(sequence))
+
+
+@compiled
+def start_of_path(log_probs: Floats, sequence: Ids, end: int, longest: int) -> tuple[int, float]:
+    """First frame of the best path that ends at `end`, the latest of several, and its score.
+
+    Walks backwards from the end: the frame in which the first symbol is reached with the best score is the start.
+    """
+    n = len(sequence)
+    label, gap = np.full(n, -np.inf, np.float32), np.full(n, -np.inf, np.float32)
+    label[n - 1] = log_probs[end, sequence[n - 1]]
+    start, best = end, label[0]
+    for frame in range(end - 1, max(0, end + 1 - longest) - 1, -1):
+        row = log_probs[frame]
+        # From the first label up, so that those after it still hold what they held a frame later.
+        for at in range(n):
+            held = label[at]
+            entered = np.float32(-np.inf)
+            if at + 1 < n:
+                entered = gap[at + 1]
+                if sequence[at] != sequence[at + 1]:
+                    entered = max(entered, label[at + 1])
+            label[at] = max(held, entered) + row[sequence[at]]
+            gap[at] = max(gap[at], held) + row[BLANK]
+        if label[0] > best:
+            start, best = frame, label[0]
+    return start, best

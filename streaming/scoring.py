@@ -32,6 +32,7 @@ _REACH_BEFORE, _REACH_AFTER = 25, 20
 # Two forms of which both cannot have been said share more than this part of their union.
 _SAME_STRETCH_IOU = 0.5
 _SAME_SIGHTING_IOU = 0.4
+_ROUNDING = 1e-3
 _FRAMES_PER_PHONEME = 4.0  # 80 ms, the tempo at which the feature `tempo` is 0
 
 
@@ -115,14 +116,23 @@ class FormBank:
         self._counts = np.diff([*self._starts, len(rows)])
 
     def score(
-        self, encoded: EncodedContext, first_end: int
+        self, encoded: EncodedContext, first_end: int, floor: float | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-        """Per form: character score and end, phoneme score and end, the pronunciation that won (-1: there is none)."""
-        by_characters = self._characters.score(encoded.characters, first_end)
+        """Per form: character score and end, phoneme score and end, the pronunciation that won (-1: there is none).
+
+        Of a form whose mean score lies under `floor` one score may be minus infinity.
+        """
+        # No score is above 0: what one head leaves of the floor, the other must reach.
+        both = None if floor is None else 2 * floor - _ROUNDING
+        least = None if both is None else np.full(len(self._characters.lengths), both)
+        by_characters = self._characters.score(encoded.characters, first_end, least)
         phoneme_score, phoneme_end = by_characters.score.copy(), by_characters.end.copy()
         winner = np.full(len(phoneme_score), -1, np.int64)
         if len(self._rows):
-            by_phonemes = self._phonemes.score(encoded.phonemes, first_end)
+            if both is not None:
+                left = both - np.maximum(by_characters.score, both)
+                least = np.repeat(left[self._rows], self._counts)
+            by_phonemes = self._phonemes.score(encoded.phonemes, first_end, least)
             best = np.maximum.reduceat(by_phonemes.score, self._starts)
             is_best = by_phonemes.score == np.repeat(best, self._counts)
             position = np.flatnonzero(is_best)
@@ -200,7 +210,7 @@ class TermScorer:
         else:
             chosen = self.proposals(encoded)
             bank = FormBank([self._index.forms[i] for i in chosen])
-        characters, character_end, phonemes, phoneme_end, winner = bank.score(encoded, first_end)
+        characters, character_end, phonemes, phoneme_end, winner = bank.score(encoded, first_end, self._config.floor)
         mean = (characters + phonemes) / 2
         rows = np.argsort(-mean, kind="stable")[: self._config.most]
         found = []

@@ -94,63 +94,88 @@ def empty_ends(rows: int, keep: int) -> Ends:
     )
 
 
+class Tokens(NamedTuple):
+    """Tokens side by side, one row for each node of the tree that holds any.
+
+    `node` int32[n]; of [:, 0] the token in the label and [:, 1] the one in the blank: `score` float32[n, 2], `past`
+    int32[n, 2] the word before and `since` int32[n, 2] the frame in which the bound after that word began.
+    """
+
+    node: Ints
+    score: Floats
+    past: Ints
+    since: Ints
+
+
+@compiled
+def _no_tokens(most: int) -> Tokens:
+    """Room for tokens in `most` nodes. Memory that is never touched costs nothing."""
+    return Tokens(
+        np.empty(most, np.int32),
+        np.empty((most, 2), np.float32),
+        np.empty((most, 2), np.int32),
+        np.empty((most, 2), np.int32),
+    )
+
+
+@compiled
+def _row_of(node: int, new: Tokens, row: Ints, count: int) -> tuple[int, int]:
+    """The row of a node, a new one if it has none, and how many rows there are now."""
+    if row[node] >= 0:
+        return row[node], count
+    row[node] = count
+    new.node[count] = node
+    new.score[count, 0] = NEVER
+    new.score[count, 1] = NEVER
+    return count, count + 1
+
+
 @compiled
 def _step(
     log_probs: Floats,
     tree: WordTree,
     scale: float,
-    entry: float,
-    entry_word: int,
-    frame: int,
+    entry: tuple[float, int, int],
     floor: float,
-    score: Floats,
-    past: Ints,
-    since: Ints,
-    active: Ints,
-    new: tuple[Floats, Ints, Ints],
-    touched: Ints,
+    old: Tokens,
+    before: int,
+    new: Tokens,
+    row: Ints,
 ) -> int:
-    """Move every token over one frame. Tokens: [0] in the label, [1] in the blank; returns how many nodes hold one.
+    """Move every token over one frame; returns how many rows of `new` are filled.
 
-    `score`, `past` and `since` [2, n] are read, `new` (a tuple of the same three) is written; `active` lists the nodes
-    that are read and then those that were written.
+    `entry` is a token (score, word, frame) that begins a word, `row` int32[nodes] leads from a node to its row of
+    `new` and holds -1 wherever there is none yet.
     """
-    new_score, new_past, new_since = new
     symbols, ahead = tree.symbol, tree.look_ahead
     count = 0
-    if entry > floor:
-        new_score[0, 0], new_past[0, 0], new_since[0, 0] = entry + log_probs[BOUND], entry_word, frame
-        touched[count] = 0
-        count += 1
-    before = active[-1]
+    if entry[0] > floor:
+        at, count = _row_of(0, new, row, count)
+        new.score[at, 0], new.past[at, 0], new.since[at, 0] = entry[0] + log_probs[BOUND], entry[1], entry[2]
     for i in range(before):
-        node = active[i]
-        better = 1 if score[1, node] > score[0, node] else 0
-        best = score[better, node]
+        node = old.node[i]
+        better = 1 if old.score[i, 1] > old.score[i, 0] else 0
+        best = old.score[i, better]
         if best <= floor:
             continue
-        if new_score[0, node] <= NEVER and new_score[1, node] <= NEVER:
-            touched[count] = node
-            count += 1
-        stay = score[0, node] + log_probs[symbols[node]]
-        if stay > new_score[0, node]:
-            new_score[0, node], new_past[0, node], new_since[0, node] = stay, past[0, node], since[0, node]
+        at, count = _row_of(node, new, row, count)
+        stay = old.score[i, 0] + log_probs[symbols[node]]
+        if stay > new.score[at, 0]:
+            new.score[at, 0], new.past[at, 0], new.since[at, 0] = stay, old.past[i, 0], old.since[i, 0]
         # Only this node leads into its own blank.
-        new_score[1, node] = best + log_probs[BLANK]
-        new_past[1, node], new_since[1, node] = past[better, node], since[better, node]
+        new.score[at, 1] = best + log_probs[BLANK]
+        new.past[at, 1], new.since[at, 1] = old.past[i, better], old.since[i, better]
         for child in range(tree.first_child[node], tree.first_child[node + 1]):
             # The same symbol twice needs a blank between.
             source = 1 if symbols[child] == symbols[node] else better
-            moved = score[source, node] - scale * (ahead[node] - ahead[child])
+            moved = old.score[i, source] - scale * (ahead[node] - ahead[child])
             if moved <= floor:
                 continue
             moved += log_probs[symbols[child]]
-            if new_score[0, child] <= NEVER and new_score[1, child] <= NEVER:
-                touched[count] = child
-                count += 1
-            if moved > new_score[0, child]:
-                new_score[0, child], new_past[0, child] = moved, past[source, node]
-                new_since[0, child] = since[source, node]
+            at, count = _row_of(child, new, row, count)
+            if moved > new.score[at, 0]:
+                new.score[at, 0], new.past[at, 0] = moved, old.past[i, source]
+                new.since[at, 0] = old.since[i, source]
     return count
 
 
@@ -163,24 +188,22 @@ def _end_words(
     scale: float,
     backwards: bool,
     floor: float,
-    score: Floats,
-    past: Ints,
-    since: Ints,
-    nodes: Ints,
+    tokens: Tokens,
     count: int,
 ) -> None:
     """Put the tokens of the nodes in which words end into a row of `ends`."""
     for i in range(count):
-        node = nodes[i]
-        better = 1 if score[1, node] > score[0, node] else 0
-        if score[better, node] <= floor:
+        node = tokens.node[i]
+        better = 1 if tokens.score[i, 1] > tokens.score[i, 0] else 0
+        score = tokens.score[i, better]
+        if score <= floor:
             continue
         for j in range(tree.first_word[node], tree.first_word[node + 1]):
             word = tree.words[j]
-            other = past[better, node]
+            other = tokens.past[i, better]
             first, second = (word, other) if backwards else (other, word)
             model = bigrams.unigram[word] + affinity(bigrams, first, second) - tree.look_ahead[node]
-            put(ends, row, score[better, node] + scale * model, word, since[better, node])
+            put(ends, row, score + scale * model, word, tokens.since[i, better])
 
 
 @compiled
@@ -209,31 +232,20 @@ def word_ends(
     frames, nodes = len(log_probs), len(tree.symbol)
     ends = empty_ends(frames + 1, keep)
     ends.score[0, 0] = 0.0
-    score, new_score = np.full((2, nodes), NEVER, np.float32), np.full((2, nodes), NEVER, np.float32)
-    past, new_past = np.zeros((2, nodes), np.int32), np.zeros((2, nodes), np.int32)
-    since, new_since = np.zeros((2, nodes), np.int32), np.zeros((2, nodes), np.int32)
-    active, touched = np.zeros(nodes + 1, np.int32), np.zeros(nodes + 1, np.int32)
+    old, new, row, count = _no_tokens(nodes), _no_tokens(nodes), np.full(nodes, -1, np.int32), 0
     for frame in range(frames):
         best = ends.score[frame, 0]
-        for i in range(active[-1]):
-            best = max(best, score[0, active[i]], score[1, active[i]])
+        for i in range(count):
+            best = max(best, old.score[i, 0], old.score[i, 1])
         floor = best - beam
-        entry, entry_word = ends.score[frame, 0], ends.word[frame, 0]
-        new = (new_score, new_past, new_since)
-        count = _step(
-            log_probs[frame], tree, scale, entry, entry_word, frame, floor, score, past, since, active, new, touched
-        )
-        for i in range(active[-1]):
-            score[0, active[i]] = NEVER
-            score[1, active[i]] = NEVER
-        score, new_score = new_score, score
-        past, new_past = new_past, past
-        since, new_since = new_since, since
-        active, touched = touched, active
-        active[-1] = count
+        entry = (ends.score[frame, 0], ends.word[frame, 0], frame)
+        count = _step(log_probs[frame], tree, scale, entry, floor, old, count, new, row)
+        old, new = new, old
+        for i in range(count):
+            row[old.node[i]] = -1
         if frame + 1 < len(open_scores):
             put(ends, frame + 1, open_scores[frame + 1], NO_WORD, 0)
-        _end_words(ends, frame + 1, tree, bigrams, scale, backwards, floor, score, past, since, active, count)
+        _end_words(ends, frame + 1, tree, bigrams, scale, backwards, floor, old, count)
     return ends
 
 

@@ -100,6 +100,23 @@ def test_sequences_together_score_as_each_alone(seed: int, sequences: list[list[
         assert (together.score[row], together.end[row]) == (alone.score[0], alone.end[0])
 
 
+@given(seed=st.integers(0, 9999), sequences=st.lists(SYMBOLS, min_size=1, max_size=6), least=st.floats(-6, 0, width=32))
+def test_giving_up_early_changes_no_score_that_is_good_enough(
+    seed: int, sequences: list[list[int]], least: float
+) -> None:
+    """Scores from `least` on are the same to the last bit; every other one is minus infinity."""
+    log_probs = _log_probs(seed, 14)
+    bank = AlignmentBank([_ids(s) for s in sequences], VOCABULARY)
+    whole = bank.score(log_probs, 3)
+    early = bank.score(log_probs, 3, np.full(len(sequences), least, np.float32))
+    # The product of a length and `least` is rounded.
+    assert not np.any(np.isneginf(early.score) & (whole.score > least + 1e-5))
+    kept = ~np.isneginf(early.score)
+    assert np.all(whole.score[kept] >= least - 1e-5)
+    assert np.array_equal(early.score[kept], whole.score[kept])
+    assert np.array_equal(early.end[kept], whole.end[kept])
+
+
 @given(seed=st.integers(0, 9999), frames=st.integers(6, 25), symbols=SYMBOLS)
 def test_locate_finds_the_path_of_the_bank(seed: int, frames: int, symbols: list[int]) -> None:
     """From the bank's end, the same score comes back, with the start that plain loops find."""
@@ -174,6 +191,16 @@ def test_bank_of_nothing_scores_nothing() -> None:
     """No sequences give no scores."""
     found = AlignmentBank([], VOCABULARY).score(_log_probs(0, 5), 0)
     assert (len(found.score), len(found.end)) == (0, 0)
+
+
+def test_symbol_outside_the_head_is_refused() -> None:
+    """Compiled code would read memory that is not its own; likewise log-probabilities of another width."""
+    with pytest.raises(ValueError, match=r"outside 0\.\.3"):
+        AlignmentBank([_ids([1, VOCABULARY])], VOCABULARY)
+    with pytest.raises(ValueError, match=r"outside 0\.\.3"):
+        AlignmentBank([_ids([-1])], VOCABULARY)
+    with pytest.raises(ValueError, match="for 4 symbols"):
+        AlignmentBank([_ids([1])], VOCABULARY).score(np.zeros((5, 3), np.float32), 0)
 
 
 def test_sequence_without_symbols_is_refused() -> None:

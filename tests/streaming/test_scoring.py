@@ -133,6 +133,27 @@ def test_form_scores_as_the_best_of_its_pronunciations(seed: int, ways: list[lis
         assert (phonemes[row], phoneme_end[row], winner[row]) == (alone[best].score[0], alone[best].end[0], best)
 
 
+@given(
+    seed=st.integers(0, 9999),
+    ways=st.lists(st.lists(st.lists(st.integers(2, 9), min_size=1, max_size=4), max_size=3), min_size=1, max_size=6),
+    floor=st.floats(-6, 0),
+)
+def test_forms_above_the_floor_score_the_same_with_it(seed: int, ways: list[list[list[int]]], floor: float) -> None:
+    """Giving up on forms under the floor changes nothing of those above it, and lifts none of those under it."""
+    bank = FormBank(
+        [
+            Form(row, "", np.array([1, 2 + row, 1], np.int16), tuple(np.array(way, np.int16) for way in each))
+            for row, each in enumerate(ways)
+        ]
+    )
+    encoded = EncodedContext(_random(seed, len(CHARACTERS)), _random(seed + 1, len(PHONEMES)), np.zeros((40, 1), "f4"))
+    whole, early = bank.score(encoded, 5), bank.score(encoded, 5, floor)
+    above = (whole[0] + whole[2]) / 2 > floor
+    for one, other in zip(whole, early, strict=True):
+        assert np.array_equal(one[above], other[above])
+    assert not np.any((early[0] + early[2])[~above] / 2 > floor)
+
+
 @pytest.mark.parametrize("form", range(len(FORMS)))
 def test_spoken_form_is_the_first_candidate_at_its_place(form: int) -> None:
     """What was said is most probable; its span is that of its frames on the stream's clock."""
