@@ -28,7 +28,7 @@ DISTRIBUTION = "termcue"
 DEPENDENCIES = ("numpy", "soxr", "soundfile", "webrtcvad-wheels", "websockets", "click", "rich")
 # The extra `train`.
 TRAINING = (
-    *("torch", "transformers", "accelerate", "peft", "tensorboard", "safetensors", "tokenizers", "ijson", "praatio"),
+    *("torch", "transformers", "accelerate", "peft", "tensorboard", "safetensors", "ijson", "praatio"),
     *("onnx", "scikit-learn", "matplotlib", "huggingface-hub"),
 )
 # Module -> the distributions that may own it; only one of them at a time.

@@ -23,6 +23,7 @@ from streaming.scoring import TermScorer
 from streaming.session import ServedGlossary, Session, SessionSettings
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
+from streaming.verifier import Verifier, verifier_of
 
 SOURCE_LANG = "en"
 # One stream per process, so its name need not tell it from others; a fixed one keeps two runs equal.
@@ -46,6 +47,7 @@ class Model:
     frames: OnnxFrameEncoder
     spans: OnnxSpanEncoder
     competition: Competition | None
+    verifier: Verifier | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
         OnnxFrameEncoder(folder, provider=provider),
         OnnxSpanEncoder(folder, provider=provider),
         competition_of(folder),
+        verifier_of(folder, provider=provider),
     )
 
 
@@ -110,7 +113,9 @@ def make_pipeline(model: Model, index: TermIndex, decision: DecisionConfig, audi
         format=audio_format,
         context_ms=model.folder.spec.context_samples * 1000 // SAMPLE_RATE,
     )
-    scorer = TermScorer(index, model.spans, model.folder.calibration, competition=model.competition)
+    scorer = TermScorer(
+        index, model.spans, model.folder.calibration, competition=model.competition, verifier=model.verifier
+    )
     return Pipeline(model.frames, index, scorer, WebRtcDetector(), config)
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from streaming.encoder import EncodedContext
 from streaming.entries import Form
 from streaming.errors import ModelError
+from streaming.form_bank import FormBank
 from streaming.model_folder import ModelFolder
-from streaming.scoring import FormBank
 from streaming.symbols import CHARACTERS, PHONEMES
 
 STEPS_PER_NAT = 16.0

@@ -36,6 +36,11 @@ FEATURES: tuple[str, ...] = (
     "over_neighbour",
     "seen_before",
     "over_free_before",
+    "text",
+    "text_squared",
+    "text_least",
+    "text_least_squared",
+    "text_doubt",
 )
 
 

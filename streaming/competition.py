@@ -43,7 +43,7 @@ class CompetitionConfig:
 
     acoustic_scale: float = 0.6
     language_scale: float = 0.5
-    beam: float = 10.0
+    beam: float = 6.0
     keep: int = 4
     open_cost: float = 1.0
 

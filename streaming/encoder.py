@@ -21,12 +21,18 @@ class EncodedContext:
     """One context after one encoder pass, 50 frames a second.
 
     `characters` float32[t, 29] and `phonemes` float32[t, 41] are log-probabilities, `frames` float32[t, width] the
-    features from which spans are pooled.
+    features from which spans are pooled, `hidden` float32[t, inner] what a verifier reads; None without one.
     """
 
     characters: Floats
     phonemes: Floats
     frames: Floats
+    hidden: Floats | None = None
+
+    def first(self, frames: int) -> "EncodedContext":
+        """The context up to a frame."""
+        hidden = None if self.hidden is None else self.hidden[:frames]
+        return EncodedContext(self.characters[:frames], self.phonemes[:frames], self.frames[:frames], hidden)
 
 
 def open_session(
@@ -62,12 +68,13 @@ class OnnxFrameEncoder:
     def __init__(self, folder: ModelFolder, threads: int = 1, provider: Provider = "cpu") -> None:
         self._log_mel = LogMel(folder.spec.mel_bins)
         self._session = open_session(folder, "audio.onnx", threads, provider)
+        there = {output.name for output in self._session.get_outputs()}
+        self._outputs = ["characters", "phonemes", "frames", *({"hidden"} & there)]
 
     def encode(self, context: Floats) -> EncodedContext:
         """One pass over one context."""
         mel = self._log_mel(context)[None]
-        characters, phonemes, frames = self._session.run(["characters", "phonemes", "frames"], {"mel": mel})
-        return EncodedContext(characters[0], phonemes[0], frames[0])
+        return EncodedContext(*(output[0] for output in self._session.run(self._outputs, {"mel": mel})))
 
 
 class OnnxSpanEncoder:

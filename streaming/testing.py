@@ -3,7 +3,7 @@
 In this small world a term is a tone: entry k of `tone_index()` is spoken by sounding TONES[k].
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,6 +130,25 @@ class FakeScorer:
 
     def reset(self) -> None:
         """Nothing to forget."""
+
+
+class FakeVerifier:
+    """A verifier that holds each text it knows for as likely as it was told, token by token, and any other for absurd.
+
+    Attributes:
+        asked: the spans and texts of each call.
+    """
+
+    def __init__(self, log_probs: Mapping[str, Sequence[float]]) -> None:
+        self._log_probs = dict(log_probs)
+        self.asked: list[tuple[tuple[tuple[int, int], ...], tuple[str, ...]]] = []
+
+    def log_probs(
+        self, hidden: NDArray[np.float32], spans: Sequence[tuple[int, int]], texts: Sequence[str]
+    ) -> list[NDArray[np.float32]]:
+        """What it was told; −99 of anything else."""
+        self.asked.append((tuple(spans), tuple(texts)))
+        return [np.array(self._log_probs.get(text, [-99.0]), np.float32) for text in texts]
 
 
 class ListSource:

@@ -29,13 +29,8 @@ def _letters(texts: Sequence[str]) -> TokenArrays:
 
 
 def _subwords(folder: ModelFolder) -> Tokenise:
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise ModelError(
-            f"the text tower of {folder.path} reads subword tokens; install their tokenizer: "
-            f"pip install 'termcue[subwords]'"
-        ) from error
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_str(folder.contents[TOKENIZER].decode())
     except KeyError as error:

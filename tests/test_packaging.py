@@ -17,7 +17,7 @@ MODULE_OF = {
     "scikit-learn": "sklearn",
     "webrtcvad-wheels": "webrtcvad",
 }
-MAX_MODEL_BYTES = 40 * 1024 * 1024
+MAX_MODEL_BYTES = 80 * 2**20
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -76,7 +76,7 @@ def test_every_dependency_has_its_reason_in_contributing() -> None:
 
 
 def test_the_bundled_model_stays_small() -> None:
-    """The model folder in the wheel takes at most 40 MiB."""
+    """The model folder in the wheel takes at most 80 MiB."""
     files = (ROOT / "streaming" / "models" / "compact").rglob("*")
     assert sum(path.stat().st_size for path in files if path.is_file()) <= MAX_MODEL_BYTES
 
@@ -133,7 +133,7 @@ def test_base_dependencies_are_exactly_what_the_base_imports() -> None:
     """Nothing is installed for nothing, and nothing that is imported is left to chance."""
     extras = PROJECT["project"]["optional-dependencies"]
     base = modules_of(PROJECT["project"]["dependencies"])
-    assert imported_modules("app", "index_builder", "streaming") - modules_of(extras["mic"], extras["subwords"]) == base
+    assert imported_modules("app", "index_builder", "streaming") - modules_of(extras["mic"]) == base
 
 
 def test_training_imports_only_what_its_extra_declares() -> None:

@@ -15,11 +15,13 @@ from streaming.competition import Competition
 from streaming.decision import Candidate
 from streaming.encoder import EncodedContext
 from streaming.entries import Entry, Form, make_form
+from streaming.form_bank import FormBank
 from streaming.lexicon import Lexicon
-from streaming.scoring import FormBank, ScoringConfig, TermScorer
+from streaming.scoring import ScoringConfig, TermScorer
 from streaming.spans import FRAME_SAMPLES, PARTS, SpanGrid
 from streaming.symbols import BLANK, CHARACTERS, PHONEMES, phoneme_sequence
 from streaming.term_index import TermIndex
+from streaming.testing import FakeVerifier
 from streaming.word_loop import Bigrams
 
 Floats = NDArray[np.float32]
@@ -93,8 +95,8 @@ def _spoken(form: int, end: int, step: int = 4, way: int = 0) -> EncodedContext:
     )
 
 
-# All frames are settled unless a test asks otherwise.
-_config = functools.partial(ScoringConfig, settle_frames=0)
+# All frames are settled, and no word may go on, unless a test asks otherwise.
+_config = functools.partial(ScoringConfig, settle_frames=0, second_look_frames=0)
 
 
 def _scorer(config: ScoringConfig | None = None) -> TermScorer:
@@ -150,7 +152,7 @@ def test_forms_above_the_floor_score_the_same_with_it(seed: int, ways: list[list
     whole, early = bank.score(encoded, 5), bank.score(encoded, 5, floor)
     above = (whole[0] + whole[2]) / 2 > floor
     for one, other in zip(whole, early, strict=True):
-        assert np.array_equal(one[above], other[above])
+        assert np.array_equal(np.asarray(one)[above], np.asarray(other)[above])
     assert not np.any((early[0] + early[2])[~above] / 2 > floor)
 
 
@@ -294,6 +296,7 @@ def test_features_of_a_perfect_path_are_known() -> None:
             "over_neighbour": 10.0,
             "seen_before": 0.0,
             "over_free_before": -2.0,
+            **dict.fromkeys(("text", "text_squared", "text_least", "text_least_squared", "text_doubt"), 0.0),
         },
         abs=1e-3,
     )
@@ -355,3 +358,48 @@ def test_forms_of_one_stretch_compete_with_each_other() -> None:
     assert best > 0
     assert all(e.features["over_neighbour"] <= 10 for e in by_text.values())
     assert min(e.features["over_neighbour"] for e in by_text.values()) < 0 or best == 10.0
+
+
+def _with_hidden(encoded: EncodedContext) -> EncodedContext:
+    return EncodedContext(encoded.characters, encoded.phonemes, encoded.frames, np.zeros((140, 3), np.float32))
+
+
+def test_verifier_says_how_likely_each_text_is_at_its_place() -> None:
+    """The sum and the least of the tokens become evidence, both bounded; the verifier is asked once, of each span."""
+    verifier = FakeVerifier({"plague": [-0.5, -1.0, -0.25]})
+    config = _config(floor=-99.0)
+    scorer = TermScorer(_index(), MeanSpanEncoder(), _calibration(), config, verifier=verifier)
+    found = {FORMS[e.form_index].text: e for e in scorer.evidence(_with_hidden(_spoken(PLAGUE, 124)), 100)}
+    assert (found["plague"].features["text"], found["plague"].features["text_least"]) == (-1.75, -1.0)
+    absurd = next(e for text, e in found.items() if text != "plague")
+    assert (absurd.features["text"], absurd.features["text_least"], absurd.features["text_doubt"]) == (-20, -15, -3)
+    assert (absurd.features["text_squared"], absurd.features["text_least_squared"]) == (20.0, 15.0)
+    [(spans, texts)] = verifier.asked
+    assert dict(zip(texts, spans, strict=True)) == {text: (e.start, e.end) for text, e in found.items()}
+
+
+@pytest.mark.parametrize("has_hidden", [False, True])
+def test_without_verifier_or_frames_for_it_the_text_counts_nothing(has_hidden: bool) -> None:
+    """A model without a verifier, and an encoder without what it reads, leave both numbers at 0."""
+    encoded = _spoken(PLAGUE, 124)
+    verifier = None if has_hidden else FakeVerifier({})
+    scorer = TermScorer(_index(), MeanSpanEncoder(), _calibration(), _config(), verifier=verifier)
+    first, *_ = scorer.evidence(_with_hidden(encoded) if has_hidden else encoded, 100)
+    assert (first.features["text"], first.features["text_least"]) == (0.0, 0.0)
+
+
+def test_word_at_the_edge_waits_for_a_second_look() -> None:
+    """A form first seen to end in the newest frames may be the beginning of a longer word; the next hop decides."""
+    scorer = TermScorer(_index(), MeanSpanEncoder(), _calibration(), _config(second_look_frames=10))
+
+    def texts(end: int, start_sample: int = 0) -> set[str]:
+        return {FORMS[e.form_index].text for e in scorer.evidence(_spoken(PLAGUE, end), 0, start_sample)}
+
+    assert "plague" not in texts(145)
+    # A hop of 16 frames later the same word lies as much earlier in its context, and is known.
+    assert "plague" in texts(129, 16 * FRAME_SAMPLES)
+    scorer.reset()
+    assert "plague" in texts(129)
+    scorer.reset()
+    assert "plague" not in texts(145)
+    assert "plague" in texts(145)

@@ -1,6 +1,5 @@
 """Texts become letters or subword tokens, as the folder's text tower reads them."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,14 +55,6 @@ def test_missing_or_damaged_tokenizer_is_told(bundled: ModelFolder) -> None:
         tokeniser_of(_subwords(bundled, None))
     with pytest.raises(ModelError, match=r"m/tokenizer\.json is no tokenizer"):
         tokeniser_of(_subwords(bundled, b"{}"))
-
-
-def test_library_that_is_not_installed_is_named(bundled: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the tokenizers library a subword model says which extra brings it; letters do without."""
-    monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ModelError, match=r"pip install 'termcue\[subwords\]'"):
-        tokeniser_of(_subwords(bundled, b"{}"))
-    assert tokeniser_of(bundled)(["ion"])["letters"].shape == (1, 5)
 
 
 def test_padding_fills_with_zeros() -> None:

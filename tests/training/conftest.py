@@ -1,13 +1,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors.torch import save_file
-from transformers import WhisperConfig
+from safetensors.torch import load_file, save_file
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import WhisperConfig, WhisperForConditionalGeneration
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from training.corpus.manifest import Utterance, Word
@@ -58,3 +60,44 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Whispe
     weights = {f"model.encoder.{name}": w.contiguous() for name, w in encoder.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
     return folder, encoder
+
+
+@pytest.fixture(scope="session")
+def whisper_tokenizer() -> dict[str, Any]:
+    """A `tokenizer.json` as Whisper's: bytes, merges of small and of other letters, and what stands around a text."""
+    merges = "Ġ t|Ġ d|o g|Ġd og|Ġ c|a t|Ġc at|Ġ D|ĠD og|1 2|e r|Ġt er|u n|' s|s un|Ġ sun|i l|il k|r o|ro pe|p e|ro pe"
+    vocabulary = {name: number for number, name in enumerate(sorted(ByteLevel.alphabet()))}
+    for pair in merges.split("|"):
+        vocabulary.setdefault(pair.replace(" ", ""), len(vocabulary))
+    special = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>")
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False) | {"special": True}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    return {
+        "version": "1.0",
+        "added_tokens": [{"id": len(vocabulary) + i, "content": name} | flags for i, name in enumerate(special)],
+        "normalizer": None,
+        "pre_tokenizer": level,
+        "post_processor": None,
+        "decoder": level,
+        "model": {"type": "BPE", "unk_token": None, "vocab": vocabulary, "merges": merges.split("|")},
+    }
+
+
+@pytest.fixture(scope="session")
+def whole_whisper(
+    tiny_whisper: tuple[Path, WhisperEncoder],
+    whisper_tokenizer: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The folder of the tiny encoder with a random decoder of one layer and its tokenizer beside it."""
+    settings = json.loads((tiny_whisper[0] / "config.json").read_text("utf-8"))
+    settings["vocab_size"] = len(whisper_tokenizer["model"]["vocab"]) + len(whisper_tokenizer["added_tokens"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(12)
+        decoder = WhisperForConditionalGeneration(WhisperConfig(**settings)).model.decoder
+    folder = tmp_path_factory.mktemp("whole-whisper")
+    (folder / "config.json").write_text(json.dumps(settings), "utf-8")
+    (folder / "tokenizer.json").write_text(json.dumps(whisper_tokenizer), "utf-8")
+    weights = {f"model.decoder.{name}": w.contiguous() for name, w in decoder.state_dict().items()}
+    save_file(load_file(tiny_whisper[0] / "model.safetensors") | weights, folder / "model.safetensors")
+    return folder

@@ -10,14 +10,14 @@ import torch
 
 from streaming.errors import TermCueError
 from training.compact import stages
-from training.compact.recipe import CompactRecipe, Materials, StageError, keep_recipe
+from training.compact.recipe import CompactRecipe, Materials, StageError, keep_recipe, read_facts
 from training.loop.stopping import Stopped
 
 _EXAMPLES = """\
 examples, in the order in which a model is made (every stage goes on where it was stopped):
   SPEECH="--work build/compact --data speech/manifest.jsonl --dictionary cmudict.dict --whisper whisper-base"
   python -m training.speech.synthesis --terms terms.txt --out build/synthetic
-  for stage in g2p cache align features spans export; do
+  for stage in g2p cache align verify features spans export; do
       python -m training.compact $stage $SPEECH --synthetic build/synthetic/manifest.jsonl --facts facts.json \\
           --language-model english.arpa
   done
@@ -38,6 +38,7 @@ def _recipe(given: argparse.Namespace) -> CompactRecipe:
         upper_layers=given.upper_layers,
         g2p=replace(recipe.g2p, epochs=given.g2p_epochs),
         alignment=replace(recipe.alignment, steps=given.align_steps),
+        verifier=replace(recipe.verifier, steps=given.verifier_steps),
         spans=replace(recipe.spans, steps=given.span_steps),
     )
 
@@ -71,12 +72,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("stage", choices=("g2p", "cache", "align", "features", "spans", "export", "calibrate"))
+    add("stage", choices=("g2p", "cache", "align", "verify", "features", "spans", "export", "calibrate"))
     add("--work", type=Path, required=True, help="folder of checkpoints and caches (some GB)")
     add("--data", type=Path, required=True, help="manifest of transcribed, timed speech (JSON lines)")
     add("--synthetic", type=Path, help="manifest of synthetic speech")
     add("--dictionary", type=Path, required=True, help="pronouncing dictionary in the form of CMUdict")
-    add("--whisper", type=Path, required=True, help="folder with config.json and model.safetensors of Whisper base")
+    add("--whisper", type=Path, required=True,
+        help="folder with config.json and model.safetensors of Whisper base; verify: with its decoder and "
+        "tokenizer.json too")  # fmt: skip
     add("--language-model", type=Path, metavar="FILE.arpa",
         help="export: n-grams of common words that terms compete with (without it they stand alone)")  # fmt: skip
     add("--upper-layers", type=_positive, default=default.upper_layers,
@@ -90,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--augmented-copies", type=int, default=default.augmented_copies)
     add("--g2p-epochs", type=_positive, default=default.g2p.epochs)
     add("--align-steps", type=_positive, default=default.alignment.steps)
+    add("--verifier-steps", type=_positive, default=default.verifier.steps)
     add("--span-steps", type=_positive, default=default.spans.steps)
     add("--threads", type=_positive, default=1, help="threads of torch (default 1)")
     return parser
@@ -111,9 +115,10 @@ def run(given: argparse.Namespace) -> None:
         "g2p": lambda: stages.pronouncing(materials, recipe),
         "cache": lambda: stages.caching(materials, recipe),
         "align": lambda: stages.aligning(materials, recipe),
+        "verify": lambda: stages.verifying(materials, recipe),
         "features": lambda: stages.extracting(materials, recipe),
         "spans": lambda: stages.spanning(materials, recipe),
-        "export": lambda: stages.exporting(materials, recipe, model, stages.read_facts(given.facts)),
+        "export": lambda: stages.exporting(materials, recipe, model, read_facts(given.facts)),
         "calibrate": lambda: stages.calibrating(materials, model, dict(given.stream)),
     }
     by_name[given.stage]()

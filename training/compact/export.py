@@ -14,6 +14,7 @@ from streaming.calibration import Calibration
 from streaming.encoder import EncodedContext
 from streaming.features import LogMel
 from streaming.lexicon import LEXICON_FILE, Lexicon, pack_lexicon
+from streaming.verifier import GRAPH_FILE, TOKENS_FILE
 from training.compact.g2p import GraphemeToPhoneme, letter_ids
 from training.compact.train_spans import SpanModel, letters_of
 from training.export.folder import uncalibrated, write_model_folder
@@ -25,9 +26,12 @@ from training.export.graphs import (
     run_graph,
     unfold_convolutions,
 )
+from training.export.verifier import VerifierPart, export_verifier, render_tokens, verifier_parity
 
 CONTEXT_SAMPLES = 48_000
 FRAME_SAMPLES = 320
+# Contexts that the graphs are compared with torch on.
+_MEASURED = 8
 _EXAMPLE_TEXTS = ("glossary", "stochastic gradient descent", "ion", "saint giles")
 
 
@@ -54,8 +58,8 @@ def export_parts(
             unfold_convolutions(parts.audio),
             torch.from_numpy(mels[:1]),
             "mel",
-            ["characters", "phonemes", "frames"],
-            {name: {0: "n"} for name in ("mel", "characters", "phonemes", "frames")},
+            ["characters", "phonemes", "frames", "hidden"],
+            {name: {0: "n"} for name in ("mel", "characters", "phonemes", "frames", "hidden")},
         ),
         "spans": (parts.spans.spans, pooled, "pooled", ["vectors"], {"pooled": {0: "n"}, "vectors": {0: "n"}}),
         "text": (
@@ -102,8 +106,7 @@ def background_of(audio: Path, contexts: Sequence[NDArray[np.float32]]) -> bytes
     """Held-out contexts through the exported graph, packed for the folder."""
     log_mel, encoded = LogMel(), []
     for context in contexts:
-        characters, phonemes, frames = run_graph(audio, {"mel": log_mel(context)[None]})
-        encoded.append(EncodedContext(characters[0], phonemes[0], frames[0]))
+        encoded.append(EncodedContext(*(output[0] for output in run_graph(audio, {"mel": log_mel(context)[None]}))))
     return pack_background(encoded)
 
 
@@ -129,6 +132,7 @@ def export_compact(
     facts: Mapping[str, Any],
     calibration: Calibration | None = None,
     lexicon: Lexicon | None = None,
+    verifier: VerifierPart | None = None,
 ) -> None:
     """Write the model folder `target`.
 
@@ -140,8 +144,18 @@ def export_compact(
         facts: licence, provenance and training report, as they go into ``spec.json``.
         calibration: None before the development streams were heard.
         lexicon: the common words that terms compete with; None lets every term stand alone.
+        verifier: reads the audio graph's `hidden`; None: candidates get no second look.
     """
-    files, figures = export_parts(parts, contexts[:8], work)
+    files, figures = export_parts(parts, contexts[:_MEASURED], work)
+    contents: dict[str, Path | bytes] = {**files, "background.npy": background_of(files["audio.onnx"], contexts)}
+    if lexicon is not None:
+        contents[LEXICON_FILE] = pack_lexicon(lexicon)
+    if verifier is not None:
+        contents[GRAPH_FILE] = export_verifier(verifier.verifier, work)
+        contents[TOKENS_FILE] = render_tokens(verifier.tokenizer)
+        with torch.no_grad():
+            heard = [parts.audio(torch.from_numpy(LogMel()(c)[None]))[3][0] for c in contexts[:_MEASURED]]
+        figures |= verifier_parity(verifier, work, heard)
     spec = {
         "name": "compact",
         "context_samples": CONTEXT_SAMPLES,
@@ -153,7 +167,4 @@ def export_compact(
         "golden": golden_vectors(files),
         "calibration": (calibration or uncalibrated()).to_json(),
     }
-    contents: dict[str, Path | bytes] = {**files, "background.npy": background_of(files["audio.onnx"], contexts)}
-    if lexicon is not None:
-        contents[LEXICON_FILE] = pack_lexicon(lexicon)
     write_model_folder(target, contents, spec)

@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from streaming.durable import replace_file
 from streaming.errors import TermCueError
@@ -12,6 +13,7 @@ from training.compact.g2p import G2pConfig
 from training.compact.lexicon import LexiconConfig
 from training.compact.train_alignment import AlignmentTrainingConfig
 from training.compact.train_spans import SpanTrainingConfig
+from training.compact.train_verifier import VerifierTrainingConfig
 from training.corpus.manifest import ManifestError, Utterance, read_manifest
 from training.models.heads import HeadConfig
 
@@ -22,7 +24,7 @@ class StageError(TermCueError):
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """Where things are: the work folder, manifests, CMUdict text, Whisper's encoder, and an ARPA language model."""
+    """Where things are: the work folder, manifests, CMUdict text, Whisper, and an ARPA language model."""
 
     work: Path
     data: Path
@@ -61,6 +63,7 @@ class CompactRecipe:
     g2p: G2pConfig = field(default_factory=lambda: G2pConfig(epochs=5))
     head: HeadConfig = field(default_factory=HeadConfig)
     alignment: AlignmentTrainingConfig = field(default_factory=lambda: AlignmentTrainingConfig(steps=2000))
+    verifier: VerifierTrainingConfig = field(default_factory=VerifierTrainingConfig)
     spans: SpanTrainingConfig = field(default_factory=SpanTrainingConfig)
     lexicon: LexiconConfig = field(default_factory=LexiconConfig)
 
@@ -112,3 +115,16 @@ def real_speech(materials: Materials, recipe: CompactRecipe) -> tuple[list[Utter
         if row.use == "train" and row.words and row.duration_s < recipe.longest_s
     ]
     return split_speakers(rows, recipe.held_out, recipe.held_out_seed)
+
+
+def read_facts(path: Path | None) -> dict[str, Any]:
+    """Licence and provenance as JSON; what is unknown is said to be. Raises StageError for an unusable file."""
+    if path is None:
+        return {"licence": "not stated", "provenance": []}
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StageError(f"cannot read the facts {path}: {error}; give a JSON object") from error
+    if not isinstance(facts, dict) or not {"licence", "provenance"} <= facts.keys():
+        raise StageError(f"{path} lacks 'licence' or 'provenance'")
+    return facts

@@ -8,6 +8,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from streaming.durable import new_folder
 from streaming.model_folder import ModelFolder
 from streaming.term_index import TermIndex
 from training.compact.cache import CachedFrames, read_cache, write_cache, write_features
+from training.compact.decoder import read_decoder
 from training.compact.export import CONTEXT_SAMPLES, CompactParts, export_compact
 from training.compact.g2p import GraphemeToPhoneme, greedy, read_dictionary, train_g2p
 from training.compact.learning import part_file
@@ -28,16 +30,18 @@ from training.compact.recipe import CompactRecipe, Materials, StageError, real_s
 from training.compact.targets import Lexicon
 from training.compact.train_alignment import AlignmentModel, BatchSampler, train_alignment
 from training.compact.train_spans import SpanModel, SpanSampler, train_spans
+from training.compact.train_verifier import CropSampler, VerifierModel, train_verifier
 from training.compact.windows import Window, WindowConfig, make_windows
 from training.corpus.manifest import Utterance, read_manifest
 from training.evaluation.collect import collect, read_stream
 from training.evaluation.fit_streams import CalibrationError, fit_streams
 from training.export.folder import recalibrate
 from training.export.graphs import AudioGraph
+from training.export.verifier import VerifierPart, read_tokens
 from training.loop.checkpoint import CheckpointError
 from training.loop.checkpoint_files import load_weights, read_checkpoint
 from training.models.heads import AlignmentHead
-from training.models.whisper import LowerTower, split_whisper_encoder
+from training.models.whisper import LowerTower, UpperTower, split_whisper_encoder
 from training.speech.augmentation import AugmentationConfig
 
 Stage = Callable[[Materials, CompactRecipe], None]
@@ -123,6 +127,35 @@ def load_alignment(materials: Materials, recipe: CompactRecipe) -> AlignmentMode
     return model.eval()
 
 
+def verifying(materials: Materials, recipe: CompactRecipe) -> None:
+    """Stage verify: cached frames and Whisper's decoder -> the verifier of single spans, averaged."""
+    config = recipe.verifier
+    part = read_decoder(materials.whisper, config.tokens)
+    model = VerifierModel(load_alignment(materials, recipe).tower, part.verifier)
+    tokenizer, positions = read_tokens(part.tokenizer), part.verifier.config.positions
+
+    def sampler(folders: Sequence[Path]) -> CropSampler:
+        return CropSampler(list(read_cache(folders, recipe.head.frame_width)), tokenizer, positions, config)
+
+    training, held_out = sampler(_parts(materials, "cache")), sampler([materials.work / "cache" / _HELD_OUT])
+    train_verifier(model, training, held_out, materials.work / "verify", config)
+
+
+def load_verifier(materials: Materials, recipe: CompactRecipe, tower: UpperTower) -> VerifierPart | None:
+    """The averaged verifier; None before the stage verify. Raises StageError where it has learnt on another `tower`."""
+    path = part_file(materials.work / "verify", "verifier")
+    if not path.exists():
+        return None
+    part = read_decoder(materials.whisper, recipe.verifier.tokens)
+    model = VerifierModel(deepcopy(tower), part.verifier)
+    _load(model, path, "verify")
+    now = tower.state_dict()
+    if not all(torch.equal(weight, now[name]) for name, weight in model.tower.state_dict().items()):
+        raise StageError(f"{path} was trained on another encoder: remove it and run the stage verify again")
+    part.verifier.eval()
+    return part
+
+
 def extracting(materials: Materials, recipe: CompactRecipe) -> None:
     """Stage features: cached frames -> the finished encoder's features, in the same form."""
     model = load_alignment(materials, recipe)
@@ -160,7 +193,8 @@ def exporting(materials: Materials, recipe: CompactRecipe, model: Path, facts: M
     lexicon = None
     if materials.language_model is not None:
         lexicon = make_lexicon(materials.dictionary, materials.language_model, recipe.lexicon)
-    export_compact(model, parts, contexts, materials.work / "export", facts, lexicon=lexicon)
+    verifier = load_verifier(materials, recipe, alignment.tower)
+    export_compact(model, parts, contexts, materials.work / "export", facts, lexicon=lexicon, verifier=verifier)
 
 
 def choose_contexts(held_out: Sequence[Utterance], counts: Mapping[str, int]) -> list[NDArray[np.float32]]:
@@ -209,16 +243,3 @@ def _load(model: nn.Module, path: Path, stage: str) -> int:
     except CheckpointError as error:
         raise StageError(f"{path} is damaged: remove it and run the stage {stage} again") from error
     return checkpoint.epoch
-
-
-def read_facts(path: Path | None) -> dict[str, Any]:
-    """Licence and provenance as JSON; what is unknown is said to be. Raises StageError for an unusable file."""
-    if path is None:
-        return {"licence": "not stated", "provenance": []}
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StageError(f"cannot read the facts {path}: {error}; give a JSON object") from error
-    if not isinstance(facts, dict) or not {"licence", "provenance"} <= facts.keys():
-        raise StageError(f"{path} lacks 'licence' or 'provenance'")
-    return facts

@@ -15,7 +15,8 @@ from streaming.decision import Candidate, Decider, DecisionConfig
 from streaming.encoder import EncodedContext
 from streaming.entries import Entry, Form
 from streaming.events import SAMPLE_RATE, Hint
-from streaming.scoring import Evidence, TermScorer
+from streaming.evidence import Evidence
+from streaming.scoring import TermScorer
 from streaming.spans import FRAME_SAMPLES
 from training.evaluation.stream_metrics import Judge, Reference, StreamScore, TimedHint, score_stream
 

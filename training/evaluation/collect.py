@@ -20,6 +20,7 @@ from streaming.pipeline import Pipeline, PipelineConfig
 from streaming.scoring import ScoringConfig, TermScorer
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
+from streaming.verifier import verifier_of
 from training.corpus.manifest import ManifestError
 from training.evaluation.calibrate import RecordingScorer, StreamEvidence
 from training.evaluation.stream_metrics import Reference
@@ -60,8 +61,8 @@ def collect(
 ) -> list[StreamEvidence]:
     """The evidence of every hop for each index, from one pass of the encoder over the stream."""
     spans = OnnxSpanEncoder(folder)
-    competition = competition_of(folder)
-    scorers = {n: TermScorer(i, spans, folder.calibration, scoring, competition) for n, i in indexes.items()}
+    competition, verifier = competition_of(folder), verifier_of(folder)
+    scorers = {n: TermScorer(i, spans, folder.calibration, scoring, competition, verifier) for n, i in indexes.items()}
     recorder = RecordingScorer(scorers)
     config = PipelineConfig(decision=DecisionConfig(1.0), context_ms=folder.spec.context_samples * 1000 // SAMPLE_RATE)
     first = next(iter(indexes.values()))

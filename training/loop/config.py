@@ -53,7 +53,7 @@ class ModelConfig:
     lora: LoraSettings | None = None
     gradient_checkpointing: bool = False
     offline: bool = False
-    part: Literal["", "g2p", "alignment", "spans"] = ""
+    part: Literal["", "g2p", "alignment", "spans", "verifier"] = ""
     base_id: str = ""
 
     @property

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,31 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from streaming.background import unpack_background
 from streaming.calibration import FEATURES
+from streaming.encoder import OnnxFrameEncoder
 from streaming.entries import Entry, make_form
+from streaming.evidence import Evidence
 from streaming.model_folder import ModelFolder
-from streaming.scoring import Evidence
 from streaming.term_index import TermIndex
+from streaming.verifier import OnnxVerifier
 from training.compact import stages
 from training.compact.__main__ import main
 from training.compact.g2p import G2pConfig
-from training.compact.recipe import CompactRecipe, Materials, StageError, keep_recipe, real_speech, split_speakers
-from training.compact.stages import choose_contexts, read_facts
+from training.compact.recipe import (
+    CompactRecipe,
+    Materials,
+    StageError,
+    keep_recipe,
+    read_facts,
+    real_speech,
+    split_speakers,
+)
+from training.compact.stages import choose_contexts
 from training.compact.train_alignment import AlignmentTrainingConfig
 from training.compact.train_spans import SpanTrainingConfig
+from training.compact.train_verifier import VerifierTrainingConfig
 from training.corpus.manifest import ManifestError, Utterance
 from training.evaluation.calibrate import Hop, StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference
@@ -39,12 +49,13 @@ RECIPE = CompactRecipe(
     g2p=G2pConfig(width=16, layers=1, heads=2, batch_words=8, epochs=1, warmup_steps=1),
     head=HeadConfig(32, 32),
     alignment=AlignmentTrainingConfig(steps=2, batch_frames=300, held_out_windows=4),
+    verifier=VerifierTrainingConfig(steps=2, batch_windows=2, tokens=31, held_out_windows=4),
     spans=SpanTrainingConfig(steps=2, batch_spans=12, wrong_spans=4, unspoken_texts=16),
 )
 
 
 @pytest.fixture
-def materials(tmp_path: Path, tiny_whisper: tuple[Path, WhisperEncoder]) -> Materials:
+def materials(tmp_path: Path, whole_whisper: Path) -> Materials:
     """Three readers of noise, a word each half second, one recording untimed and one for evaluation."""
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
@@ -62,7 +73,7 @@ def materials(tmp_path: Path, tiny_whisper: tuple[Path, WhisperEncoder]) -> Mate
         tmp_path / "manifest.jsonl",
         tmp_path / "manifest.jsonl",
         tmp_path / "small.dict",
-        tiny_whisper[0],
+        whole_whisper,
     )
 
 
@@ -107,6 +118,30 @@ def test_stages_make_a_model(materials: Materials, tmp_path: Path) -> None:
     with pytest.raises(StageError, match="1 stream gave no right candidate"):
         stages.calibrating(materials, model, {write_stream(tmp_path): [index]})
     assert ModelFolder.load(model).encoder_id == folder.encoder_id
+    check_verifier(materials, model, folder.contents.keys())
+
+
+def check_verifier(materials: Materials, model: Path, without: Set[str]) -> None:
+    """The stage verify adds two files to the folder; they must be of the encoder that is in it."""
+    tower = stages.load_alignment(materials, RECIPE).tower
+    assert stages.load_verifier(materials, RECIPE, tower) is None
+    stages.verifying(materials, RECIPE)
+    stages.exporting(materials, RECIPE, model, {"licence": "none", "provenance": []})
+    folder = ModelFolder.load(model)
+    assert folder.contents.keys() == without | {"verifier.onnx", "verifier_tokens.json"}
+    hidden = OnnxFrameEncoder(folder).encode(np.zeros(48_000, np.float32)).hidden
+    assert hidden is not None
+    [found] = OnnxVerifier(folder).log_probs(hidden, [(20, 40)], ["dog"])
+    assert len(found) == 3  # of 31 tokens one is a blank with a d, none a whole word
+    parity = json.loads((model / "spec.json").read_text("utf-8"))["parity"]
+    assert parity["verifier_fp32"]["largest"] <= parity["verifier_int8"]["largest"] < 0.05
+    part = stages.load_verifier(materials, RECIPE, tower)
+    assert part is not None
+    assert not part.verifier.training
+    with torch.no_grad():
+        tower.layer_norm.bias.add_(1)
+    with pytest.raises(StageError, match=r"verifier\.pt was trained on another encoder"):
+        stages.load_verifier(materials, RECIPE, tower)
 
 
 def heard(name: str) -> StreamEvidence:
@@ -171,6 +206,7 @@ def test_a_failing_cache_leaves_no_folder(materials: Materials) -> None:
     [
         (stages.aligning, "g2p first"),
         (stages.extracting, "align first"),
+        (stages.verifying, "align first"),
         (stages.spanning, "features first"),
         (lambda m, r: stages.exporting(m, r, m.work / "model", {}), "align first"),
     ],
@@ -309,4 +345,4 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` lists the stages in their order."""
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert "for stage in g2p cache align features spans export" in capsys.readouterr().out
+    assert "for stage in g2p cache align verify features spans export" in capsys.readouterr().out

@@ -80,7 +80,8 @@ def test_parity_is_of_probabilities() -> None:
     """Differences count between probabilities, the best symbol in each frame; features are left aside."""
     a = np.log(np.array([[[0.9, 0.1], [0.4, 0.6]]], np.float32))
     b = np.log(np.array([[[0.8, 0.2], [0.6, 0.4]]], np.float32))
-    found = parity([a, np.zeros(1, np.float32)], [b, np.full(1, 9.0, np.float32)])
+    features = [np.zeros(1, np.float32), np.full(1, 9.0, np.float32)]
+    found = parity([a, a, features[0]], [b, b, features[1]])
     assert [found.largest, found.mean, found.same_best] == pytest.approx([0.2, 0.15, 0.5])
 
 

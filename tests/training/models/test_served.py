@@ -140,7 +140,7 @@ def test_the_bundled_model_is_read_back(
             torch.from_numpy(mel), torch.tensor([150]), torch.from_numpy(SPANS).long()[None], tokens, None
         )
         outputs = rebuilt(inputs)
-        characters, phonemes, frames = run_graph(audio, {"mel": mel})
+        characters, phonemes, frames, _ = run_graph(audio, {"mel": mel})
         for served, found in ((characters, outputs.characters), (phonemes, outputs.phonemes)):
             agreed.append(float((served.argmax(-1) == found.numpy().argmax(-1)).mean()))
         vectors = run_graph(spans, {"pooled": pool_spans(frames[0], SPANS)})[0]

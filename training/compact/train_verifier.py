@@ -1,0 +1,214 @@
+"""Train the verifier to write the words of a crop of the finished encoder's frames, and then the end.
+
+The decoder is pretrained; what it must learn is to begin and to end with its frames, and what these mean. The encoder
+and the embeddings of the tokens stay as they are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from training.compact.cache import CachedFrames
+from training.compact.crops import LEAST_USEFUL, Batch, VerifierInputs, VerifierLabels, draw_crop, grouped
+from training.compact.learning import part_file, train_part
+from training.corpus.manifest import ManifestError
+from training.loop.config import OptimiserConfig, RunConfig
+from training.loop.ports import Parts
+from training.losses.total import Losses
+from training.models.verifier import SpanVerifier
+from training.models.whisper import UpperTower
+
+# Crops are passed in so many groups of like length: less of them is padding.
+_GROUPS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierTrainingConfig:
+    """Schedule of the verifier's training.
+
+    Attributes:
+        tokens: of the pretrained vocabulary that are kept.
+        rate: of the decoder.
+        attention_factor: its attention to the frames, whose meaning is new to it, learns so many times as fast.
+        average: decay of the moving average of the weights.
+        held_out_windows: judged on, of each length.
+    """
+
+    steps: int = 1500
+    batch_windows: int = 16
+    crops_per_window: int = 3
+    tokens: int = 16_000
+    rate: float = 5e-5
+    attention_factor: float = 6.0
+    warmup_steps: int = 30
+    average: float = 0.99
+    collection_weights: dict[str, float] = field(default_factory=lambda: {"an4": 0.35})
+    checkpoint_every_s: float = 180.0
+    held_out_windows: int = 160
+    seed: int = 1
+
+
+class CropSampler:
+    """Batches of crops of windows of one length each, drawn by (seed, epoch, step).
+
+    Args:
+        blocks: windows through the lower tower.
+        tokenizer: of the verifier.
+        positions: that the verifier has; a crop with a longer text is drawn again.
+        config: how many, and how often of which collection.
+
+    Raises:
+        ManifestError: no window has enough frames between the cut words.
+    """
+
+    def __init__(
+        self, blocks: Sequence[CachedFrames], tokenizer: Tokenizer, positions: int, config: VerifierTrainingConfig
+    ) -> None:
+        self._blocks, self._tokenizer, self._positions, self._config = blocks, tokenizer, positions, config
+        weights: dict[int, dict[tuple[int, int], float]] = {}
+        for place, block in enumerate(blocks):
+            for row, window in enumerate(block.windows):
+                weight = config.collection_weights.get(window.collection, 1.0)
+                if block.length - window.left_wildcard - window.right_wildcard >= LEAST_USEFUL and weight > 0:
+                    weights.setdefault(block.length, {})[place, row] = weight
+        if not weights:
+            raise ManifestError(
+                f"none of {sum(len(b.windows) for b in blocks)} cached windows can teach: they hold no quarter of a "
+                "second free of cut words; bring longer recordings"
+            )
+        self._pools = [np.array(list(of_length)) for of_length in weights.values()]
+        shares = [np.array(list(of_length.values())) for of_length in weights.values()]
+        self._rows = [share / share.sum() for share in shares]
+        self._shares = np.array([share.sum() for share in shares]) / sum(share.sum() for share in shares)
+
+    def __len__(self) -> int:
+        """Steps of the training, which is one epoch."""
+        return self._config.steps
+
+    def __call__(self, epoch: int, skip: int) -> Iterator[Batch]:
+        """Batches from step `skip` on."""
+        for step in range(skip, len(self)):
+            yield self.drawn(np.random.default_rng([self._config.seed, epoch, step]))
+
+    def drawn(self, rng: np.random.Generator) -> Batch:
+        """Crops of windows of one length, by the weights of their collections."""
+        batch = None
+        while batch is None:
+            pool = int(rng.choice(len(self._pools), p=self._shares))
+            rows = np.sort(rng.choice(len(self._pools[pool]), self._config.batch_windows, p=self._rows[pool]))
+            batch = self.batch(self._pools[pool][rows], rng)
+        return batch
+
+    def once(self) -> Iterator[Batch]:
+        """Usable windows once, at most `held_out_windows` of each length, always the same crops of the same ones."""
+        for pool in self._pools:
+            rng = np.random.default_rng(0)
+            places = pool[np.sort(rng.permutation(len(pool))[: self._config.held_out_windows])]
+            for first in range(0, len(places), self._config.batch_windows):
+                batch = self.batch(places[first : first + self._config.batch_windows], rng)
+                if batch is not None:
+                    yield batch
+
+    def batch(self, places: NDArray[np.int64], rng: np.random.Generator) -> Batch | None:
+        """Crops of the windows at the places (block, row), int64[n, 2] and of one length; None where none is usable."""
+        found: list[tuple[int, int, int, list[int]]] = []
+        for window, (block, row) in enumerate(places.tolist()):
+            cached = self._blocks[block]
+            for _ in range(self._config.crops_per_window):
+                crop = draw_crop(cached.windows[row], cached.length, rng)
+                if crop is None:
+                    continue
+                text = self._tokenizer.encode(f" {' '.join(crop.words)}").ids if crop.words else []
+                if len(text) < self._positions:
+                    found.append((window, crop.first, crop.last, text))
+        if not found:
+            return None
+        found.sort(key=lambda crop: crop[2] - crop[1])
+        bounds = pairwise(np.linspace(0, len(found), min(_GROUPS, len(found)) + 1).round().astype(int).tolist())
+        groups = [grouped(found[first:last]) for first, last in bounds]
+        hidden = torch.cat([self._blocks[block].batch(np.array([row])) for block, row in places.tolist()])
+        return VerifierInputs(hidden, tuple(g for g, _ in groups)), VerifierLabels(tuple(said for _, said in groups))
+
+
+class VerifierModel(nn.Module):
+    """Cached frames and crops of them -> log-probability of each token, float32[k, l] for each group of crops."""
+
+    def __init__(self, tower: UpperTower, verifier: SpanVerifier) -> None:
+        super().__init__()
+        self.tower, self.verifier = tower.requires_grad_(False).eval(), verifier
+        self.verifier.embed_tokens.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "VerifierModel":
+        """Like every module; the finished encoder stays as it is served."""
+        super().train(mode)
+        self.tower.eval()
+        return self
+
+    def forward(self, inputs: VerifierInputs) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            frames = self.tower(inputs.hidden)
+        return tuple(self.verifier(*group.cut(frames), group.tokens) for group in inputs.groups)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """`new` is the attention to frames that the decoder does not know yet, `towers` all else that learns."""
+        groups: dict[str, list[nn.Parameter]] = {"towers": [], "new": []}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                groups["new" if "encoder_attn" in name else "towers"].append(parameter)
+        return groups
+
+
+def nats(outputs: Sequence[Tensor], labels: VerifierLabels) -> tuple[Tensor, int]:
+    """Minus the log-probability of all that is said, float32[], and the number of tokens that it is of."""
+    pairs = list(zip(outputs, labels.is_said, strict=True))
+    return -torch.stack([(log.float() * said).sum() for log, said in pairs]).sum(), sum(int(s.sum()) for _, s in pairs)
+
+
+def verifier_objective(outputs: Sequence[Tensor], labels: VerifierLabels) -> Losses:
+    """Mean nats a token; an end counts as one."""
+    total, tokens = nats(outputs, labels)
+    return Losses(total / tokens, {"nats_per_token": total / tokens})
+
+
+class HeldOutNats:
+    """Judges by the mean nats a token of held-out crops."""
+
+    def __init__(self, sampler: CropSampler) -> None:
+        self._sampler = sampler
+
+    def __call__(self, model: nn.Module, epoch: int) -> Mapping[str, float]:
+        """As `loss`."""
+        device = next(model.parameters()).device
+        found = [nats(model(inputs.to(device)), labels.to(device)) for inputs, labels in self._sampler.once()]
+        return {"loss": sum(float(total) for total, _ in found) / sum(tokens for _, tokens in found)}
+
+
+def train_verifier(
+    model: VerifierModel, sampler: CropSampler, held_out: CropSampler, out: Path, config: VerifierTrainingConfig
+) -> Mapping[str, Tensor]:
+    """Run (or resume) the training in `out`; returns the averaged weights, which its checkpoint holds."""
+    optimiser = OptimiserConfig(
+        rate=config.rate,
+        projection_factor=config.attention_factor,
+        second_moment=0.98,
+        warmup_steps=config.warmup_steps,
+    )
+    run = RunConfig(
+        epochs=1,
+        precision="bf16",
+        seed=config.seed,
+        save_path=part_file(out, "verifier"),
+        average=config.average,
+        judged_by="loss",
+        evaluate_every_s=config.checkpoint_every_s,
+        checkpoint_every_s=config.checkpoint_every_s,
+    )
+    parts = Parts(model, sampler, verifier_objective, HeldOutNats(held_out))
+    return train_part("verifier", parts, optimiser, run).weights
