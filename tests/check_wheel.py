@@ -12,7 +12,7 @@ import sys
 import venv
 from pathlib import Path
 
-MAX_INSTALLED_MB = 600
+MAX_INSTALLED_MB = 650
 ABSENT = ("torch", "transformers", "gradio", "safetensors", "onnx")
 ROOT = Path(__file__).resolve().parent.parent
 
