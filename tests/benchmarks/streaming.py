@@ -107,7 +107,9 @@ class Row:
 def measure(model: Model, index: TermIndex, stream: LongStream, size: str) -> Row:
     """Feed one stream and judge it at every threshold."""
     decision = decision_of(model.folder, Sensitivity("booth"), len(index.entries))
-    scorer = WatchedScorer(TermScorer(index, model.spans, model.folder.calibration, competition=model.competition))
+    scorer = WatchedScorer(
+        TermScorer(index, model.spans, model.folder.calibration, competition=model.competition, verifier=model.verifier)
+    )
     config = PipelineConfig(
         decision=decision,
         format=AudioFormat(),

@@ -78,9 +78,10 @@ class TrainingGlossary:
         return tuple(self._terms.values())
 
     def find(self, text: str) -> TrainingTerm | None:
-        """The entry that is called so, also by an alias."""
+        """The entry that is called so, also by an alias, or in the singular."""
         form = normal_form(text)
-        return self._terms.get(form) or self._terms.get(self._main.get(form, ""))
+        found = (self._terms.get(name) or self._terms.get(self._main.get(name, "")) for name in (form, _singular(form)))
+        return next(filter(None, found), None)
 
     def group_of(self, form: str) -> int:
         """63 bits that all variants, aliases and translations of a term share; any text has some, and always the same.

@@ -68,6 +68,7 @@ def test_mining_equals_loops(at_once: int, seed: int, size: int, rows: int, coun
     [
         ("Neural Network", "neural-networks", True),
         ("neural network", "net", True),
+        ("neural networks", "net", True),
         ("kalman-bucy filter", "Kalman filters", True),
         ("particle filter's", "particle filters", True),
         ("réseau neuronal", "neural network", True),
