@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.compiled import compiled
+from streaming.lanes import best_ends, lay_out
 from streaming.symbols import BLANK
 
 Floats = NDArray[np.float32]
@@ -26,7 +27,7 @@ class EndScores:
 
 
 class AlignmentBank:
-    """All sequences of one head side by side in one flat row of symbols, scored together."""
+    """All sequences of one head side by side, scored together."""
 
     def __init__(self, sequences: Sequence[Ids], vocabulary: int) -> None:
         """Lay out the sequences.
@@ -41,12 +42,11 @@ class AlignmentBank:
         self.lengths = np.array([len(s) for s in sequences], np.int64)
         if len(sequences) and self.lengths.min() < 1:
             raise ValueError("a sequence without symbols cannot be aligned")
-        self._first = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        self._symbols = np.concatenate([np.zeros(0, np.int16), *sequences]).astype(np.int16)
         # Compiled code reads without looking where the row ends.
-        if len(self._symbols) and not 0 <= self._symbols.min() <= self._symbols.max() < vocabulary:
+        if any(s.min() < 0 or s.max() >= vocabulary for s in sequences):
             raise ValueError(f"a sequence holds a symbol outside 0..{vocabulary - 1}")
         self._vocabulary = vocabulary
+        self._lanes = lay_out(sequences, vocabulary)
 
     def score(self, log_probs: Floats, first_end: int, least: Floats | None = None) -> EndScores:
         """Score every sequence; only paths ending at or after `first_end` count.
@@ -62,58 +62,17 @@ class AlignmentBank:
         """
         if log_probs.ndim != 2 or log_probs.shape[1] != self._vocabulary:
             raise ValueError(f"log-probabilities of shape {list(log_probs.shape)} for {self._vocabulary} symbols")
-        limits = np.full(len(self.lengths), -np.inf) if least is None else least * self.lengths
-        score, end = best_ends(
-            np.ascontiguousarray(log_probs, np.float32),
-            self._symbols,
-            self._first,
-            limits.astype(np.float32),
-            first_end,
+        limit = (np.full(len(self.lengths), -np.inf) if least is None else least * self.lengths).astype(np.float32)
+        slot = self._lanes.slot
+        limits = np.full(self._lanes.last.shape, np.inf, np.float32)
+        limits.ravel()[slot] = limit
+        beyond = np.full((len(log_probs), 1), -np.inf, np.float32)
+        best, end = best_ends(
+            np.concatenate([log_probs, beyond], axis=1, dtype=np.float32), self._lanes, limits, first_end
         )
-        return EndScores(score, end)
-
-
-@compiled
-def best_ends(
-    log_probs: Floats, symbols: Ids, first: NDArray[np.int64], limits: Floats, first_end: int
-) -> tuple[Floats, NDArray[np.int64]]:
-    """The work of `AlignmentBank.score`: sequence i is symbols[first[i] : first[i + 1]].
-
-    A token stands in a label or in the blank after it. Log-probabilities only fall, so what is below the limit stays
-    below; labels after the last one above it need not be looked at.
-    """
-    frames, n = len(log_probs), len(first) - 1
-    score, end = np.full(n, -np.inf, np.float32), np.full(n, first_end, np.int64)
-    longest = 0
-    for i in range(n):
-        longest = max(longest, first[i + 1] - first[i])
-    label, gap = np.empty(longest, np.float32), np.empty(longest, np.float32)
-    for i in range(n):
-        sequence = symbols[first[i] : first[i + 1]]
-        last, limit, best = len(sequence) - 1, limits[i], np.float32(-np.inf)
-        label[: last + 1] = -np.inf
-        gap[: last + 1] = -np.inf
-        alive = -1
-        for frame in range(frames):
-            row = log_probs[frame]
-            top, alive = min(alive + 1, last), -1
-            # From the last label down, so that those before it still hold what they held a frame ago.
-            for at in range(top, -1, -1):
-                held = label[at]
-                if at == 0:
-                    entered = np.float32(0.0)
-                else:
-                    entered = gap[at - 1]
-                    if sequence[at] != sequence[at - 1]:
-                        entered = max(entered, label[at - 1])
-                label[at] = max(held, entered) + row[sequence[at]]
-                gap[at] = max(gap[at], held) + row[BLANK]
-                if alive < 0 and (label[at] >= limit or gap[at] >= limit):
-                    alive = at
-            if top == last and frame >= first_end and label[last] > best:
-                best, end[i] = label[last], frame
-        score[i] = best / np.float32(last + 1) if best >= limit else -np.inf
-    return score, end
+        score = best.ravel()[slot]
+        score = np.where(score >= limit, score / self.lengths.astype(np.float32), np.float32(-np.inf))
+        return EndScores(score, end.ravel()[slot])
 
 
 @dataclass(frozen=True, slots=True)
