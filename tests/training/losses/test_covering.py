@@ -69,7 +69,8 @@ def test_groups_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     spans, terms = torch.randn(7, 3, 4), torch.randn(5, 4)
     whole = best_span_similarity(spans, terms)
     monkeypatch.setattr(module, "_PRODUCTS_AT_ONCE", 31)
-    assert torch.equal(best_span_similarity(spans, terms), whole)
+    # Products of another shape may be summed in another order.
+    torch.testing.assert_close(best_span_similarity(spans, terms), whole)
 
 
 def test_no_covering_span_leaves_the_maximum() -> None:
