@@ -19,7 +19,7 @@ class GlossaryRow:
     """One row of a glossary as its author wrote it.
 
     `translations` maps a language code ("" where unknown) to the translation. `pronunciations` are ARPAbet texts,
-    not yet checked. `key` is the name by which an alias file refers to the row.
+    not yet checked. `key` is the name by which an alias file refers to the row. `minimum_probability` is from 0 to 1.
     """
 
     place: Place
@@ -30,6 +30,10 @@ class GlossaryRow:
     row_id: str = ""
     note: str = ""
     key: str = ""
+    source_lang: str = ""
+    domain: str = ""
+    do_not_hint: bool = False
+    minimum_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,17 @@ class GlossaryWarning:
 
 @dataclass(frozen=True, slots=True)
 class ParsedGlossary:
-    """The rows of one glossary file; every row of the file is in `rows`, `alias_rows` or `rejected`."""
+    """The rows of one glossary file; every row of the file is in `rows`, `alias_rows` or `rejected`.
+
+    `reading` says in words as what the file was read: its format and its encoding.
+    """
 
     name: str
     rows: tuple[GlossaryRow, ...]
     alias_rows: tuple[AliasRow, ...] = ()
     rejected: tuple[RejectedRow, ...] = ()
     warnings: tuple[GlossaryWarning, ...] = ()
+    reading: str = ""
 
 
 def reject(place: Place, value: str, reason: str) -> RejectedRow:

@@ -4,19 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from index_builder.formats.text_encoding import Text, decode
 from streaming.errors import GlossaryError
 from streaming.index_folder import GlossarySource
 
 MAX_BYTES = 256 * 2**20
-_BOM = b"\xef\xbb\xbf"
-_FOREIGN = (
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-    (b"PK\x03\x04", "a zip archive (XLSX, ODS or DOCX)"),
-    (b"%PDF", "a PDF document"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document (XLS or DOC)"),
-    (b"SQLite format 3", "an SQLite database"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +28,13 @@ class GlossaryFile:
         """What an index remembers of this file."""
         return GlossarySource(self.path.name, self.sha256, len(self.content))
 
-    def text(self) -> str:
-        """The content as text, without a byte order mark.
+    def text(self) -> Text:
+        """The content as text, without a byte order mark, and its encoding.
 
         Raises:
-            GlossaryError: it is not UTF-8; names the byte and the cure.
+            GlossaryError: it is no text in an encoding that is known; names the byte and the cure.
         """
-        for magic, kind in _FOREIGN:
-            if self.content.startswith(magic):
-                raise GlossaryError(f"{self.path} is {kind}; export the glossary as CSV in UTF-8")
-        start = len(_BOM) if self.content.startswith(_BOM) else 0
-        try:
-            text = self.content[start:].decode()
-        except UnicodeDecodeError as cause:
-            offset = start + cause.start
-            line = self.content.count(b"\n", 0, offset) + 1
-            raise GlossaryError(
-                f"{self.path} is not UTF-8: byte 0x{self.content[offset]:02x} at offset {offset} (line {line}); "
-                f"save it as UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8`"
-            ) from cause
-        if "\0" in text:
-            raise GlossaryError(
-                f"{self.path} holds a NUL byte at offset {start + self.content[start:].index(0)}, so it is no text; "
-                f"export the glossary as CSV in UTF-8"
-            )
-        return text
+        return decode(self.content, str(self.path))
 
 
 def read_source(path: Path) -> GlossaryFile:

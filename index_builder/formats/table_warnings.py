@@ -1,0 +1,68 @@
+"""What the author of a table should know about it: columns that are not read, values that are not used."""
+
+from collections.abc import Iterator, Sequence
+
+from index_builder.formats.columns import Column
+from index_builder.formats.rows import GlossaryWarning
+
+_SINGLE = frozenset({"translation", "id", "note", "domain", "source_lang", "do_not_hint", "minimum_probability"})
+
+
+def title_warning(file: str, line: int, count: int) -> GlossaryWarning:
+    """Lines of one cell each stand before the header."""
+    return GlossaryWarning("", "comment", f"{file}, line {line}: titles before the header are skipped: {count}")
+
+
+def header_warnings(names: Sequence[str], columns: Sequence[Column | None], file: str) -> Iterator[GlossaryWarning]:
+    """Columns that are ignored, and those of a language that another column holds already."""
+    holder: dict[Column, str] = {}
+    for cell, column in zip(names, columns, strict=True):
+        if column is None and cell.strip():
+            message = (
+                f"{file}: the column {cell!r} is not known and is ignored; if it holds translations, name it by a "
+                f"language code such as de"
+            )
+            yield GlossaryWarning("", "unknown_column", message)
+        if column is None or column.role != "translation":
+            continue
+        if column in holder:
+            language = f" into {column.language}" if column.language else ""
+            message = (
+                f"{file}: the columns {holder[column]!r} and {cell!r} both hold translations{language}; the second "
+                f"counts only in rows where the first is empty"
+            )
+            yield GlossaryWarning("", "repeated_language", message)
+        holder.setdefault(column, cell)
+
+
+def lost_cells(
+    records: Sequence[tuple[int, Sequence[str]]], columns: Sequence[Column | None], file: str
+) -> Iterator[GlossaryWarning]:
+    """Rows with cells beyond the columns of the header, and with other values in a repeated column."""
+    beyond = [line for line, cells in records if any(cell.strip() for cell in cells[len(columns) :])]
+    if beyond:
+        message = (
+            f"{file}, line {beyond[0]}: cells beyond the {len(columns)} columns of the header are ignored, in "
+            f"{_rows(len(beyond))}; name the columns, or quote a cell that holds the delimiter"
+        )
+        yield GlossaryWarning("", "extra_cells", message)
+    repeated = [line for line, cells in records if _has_second_value(cells, columns)]
+    if repeated:
+        message = (
+            f"{file}, line {repeated[0]}: of two columns that mean the same the second has another value, which is "
+            f"ignored, in {_rows(len(repeated))}; name the columns differently, or remove one"
+        )
+        yield GlossaryWarning("", "second_value", message)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
+def _has_second_value(cells: Sequence[str], columns: Sequence[Column | None]) -> bool:
+    first: dict[Column, str] = {}
+    return any(
+        first.setdefault(column, value) != value
+        for cell, column in zip(cells, columns, strict=False)
+        if column is not None and column.role in _SINGLE and (value := cell.strip())
+    )
