@@ -3,37 +3,27 @@
 Every row is an entry, part of one, or rejected: rows = entries + merged + rejected.
 """
 
-import itertools
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from index_builder.formats.rows import (
-    AliasRow,
-    GlossaryRow,
-    GlossaryWarning,
-    ParsedGlossary,
-    Place,
-    RejectedRow,
-    reject,
-    shorten,
-)
+from index_builder.entry_drafts import Draft, gather, name_entries
+from index_builder.entry_forms import MAX_FORMS, inflected_forms, written_forms
+from index_builder.entry_text import MAX_TERM, clean, fold
+from index_builder.formats.rows import GlossaryWarning, ParsedGlossary, RejectedRow, shorten
+from index_builder.inflections import Inflections
 from index_builder.pronounce import SpokenForm, attach_pronunciations
-from index_builder.surface import can_be_spoken, spoken_forms
+from streaming.entries import Entry
 from streaming.errors import GlossaryError
-from streaming.term_index import Entry
 
-MAX_TERM = 200
-MAX_ID = 100
+__all__ = ["MAX_FORMS", "MAX_TERM", "Glossary", "GlossaryEntry", "assemble", "clean", "fold"]
+
+INFLECTED_GLOSSARY = 1500
+"""With more forms than these the scorer no longer aligns all of them at each hop, and more forms cost hints."""
 _MIN_LETTERS = 4
 # About four seconds of speech: more than one context can hold.
 _MAX_LETTERS = 60
 _SHOWN_REJECTS = 3
-MAX_FORMS = 64
-# Characters that turn the direction of the text after them: they could show one entry as another.
-_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +36,7 @@ class GlossaryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Glossary:
-    """The entries of a glossary and the account of its rows."""
+    """The entries of a glossary, the account of its rows, and as what each file was read."""
 
     name: str
     entries: tuple[GlossaryEntry, ...]
@@ -54,188 +44,87 @@ class Glossary:
     merged: int
     rejected: tuple[RejectedRow, ...]
     warnings: tuple[GlossaryWarning, ...]
+    readings: tuple[str, ...] = ()
 
     @property
     def target_langs(self) -> tuple[str, ...]:
         """Codes of the translations in the order of the glossary; "" where the language is not named."""
         return tuple(dict.fromkeys(lang for each in self.entries for lang in each.entry.translations))
 
-
-@dataclass(slots=True)
-class _Draft:
-    """An entry while its rows are being gathered."""
-
-    term: str
-    row_id: str
-    note: str
-    translations: dict[str, str]
-    aliases: list[str] = field(default_factory=list)
-    pronunciations: list[str] = field(default_factory=list)
-    entry_id: str = ""
-    warnings: list[tuple[str, str]] = field(default_factory=list)
+    @property
+    def form_kinds(self) -> dict[str, int]:
+        """How many spoken forms there are of each kind, the most frequent first."""
+        return dict(Counter(form.kind for each in self.entries for form in each.forms).most_common())
 
 
-def assemble(name: str, parsed: Sequence[ParsedGlossary]) -> Glossary:
+def assemble(
+    name: str, parsed: Sequence[ParsedGlossary], *, inflections: Inflections = "never", source_lang: str = "en"
+) -> Glossary:
     """Merge the rows of one or more files into a glossary.
 
     Args:
         name: the glossary's name; entries without an id of their own are called `name:000001` and so on.
         parsed: the files.
+        inflections: whether plurals, possessives and joined prefixes are listened for; "auto": only where all forms
+            together are at most `INFLECTED_GLOSSARY`.
+        source_lang: language of the terms whose rows do not name it.
 
     Raises:
         GlossaryError: not one row is usable; shows the first rejected rows.
     """
-    drafts: dict[str, _Draft] = {}
-    by_key: dict[str, _Draft] = {}
-    rejected = [row for file in parsed for row in file.rejected]
-    for row in (row for file in parsed for row in file.rows):
-        reason = _unusable(clean(row.term))
-        if reason:
-            rejected.append(reject(row.place, row.term, reason))
-            continue
-        draft = _gather(drafts, row)
-        if row.key:
-            by_key.setdefault(fold(row.key), draft)
-    by_name = by_key | drafts
-    alias_rows = [row for file in parsed for row in file.alias_rows]
-    rejected += [refusal for row in alias_rows if (refusal := _gather_alias(by_name, row)) is not None]
+    drafts, unused = gather(
+        (row for file in parsed for row in file.rows), (row for file in parsed for row in file.alias_rows)
+    )
+    rejected = [*(row for file in parsed for row in file.rejected), *unused]
     rows = sum(len(file.rows) + len(file.alias_rows) + len(file.rejected) for file in parsed)
     if not drafts:
         raise _nothing_usable([file.name for file in parsed], rows, rejected)
-    _name_entries(name, list(drafts.values()))
-    entries = tuple(_finish(draft) for draft in drafts.values())
+    name_entries(name, drafts)
+    written = [_finish(draft, source_lang) for draft in drafts]
     warnings = [warning for file in parsed for warning in file.warnings]
-    warnings += [GlossaryWarning(d.entry_id, kind, message) for d in drafts.values() for kind, message in d.warnings]
-    warnings += _same_sound(entries)
-    return Glossary(name, entries, rows, rows - len(entries) - len(rejected), tuple(rejected), tuple(warnings))
+    warnings += [GlossaryWarning(d.entry_id, kind, message) for d in drafts for kind, message in d.warnings]
+    warnings += _same_sound(written)
+    entries = tuple(written if inflections == "never" else _inflect(written, inflections))
+    merged = rows - len(entries) - len(rejected)
+    readings = tuple(f"{file.name}: {file.reading}" for file in parsed if file.reading)
+    return Glossary(name, entries, rows, merged, tuple(rejected), tuple(warnings), readings)
 
 
-def clean(text: str) -> str:
-    """A text on one line, composed (NFC), without control or bidi characters, half surrogate pairs or outer blanks."""
-    if text.isascii() and text.isprintable():
-        return " ".join(text.split())
-    whole = _BIDI_CONTROLS.sub("", text.encode("utf-8", "replace").decode())
-    shown = "".join(" " if unicodedata.category(character) == "Cc" else character for character in whole)
-    return " ".join(unicodedata.normalize("NFC", shown).split())
-
-
-def fold(term: str) -> str:
-    """What two spellings of one term share: case, compatibility forms and invisible characters do not count."""
-    return _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", clean(term))).casefold().strip()
-
-
-def _unusable(term: str) -> str:
-    """Why a cleaned term gives no hint; "" if it does."""
-    if not term:
-        return "the term is empty"
-    if len(term) > MAX_TERM:
-        return f"the term has {len(term)} characters, more than {MAX_TERM}"
-    if not any(character.isalnum() for character in term):
-        return "the term has no letter or digit"
-    if not can_be_spoken(term):
-        return "the term cannot be written in the letters a to z"
-    return ""
-
-
-def _gather(drafts: dict[str, _Draft], row: GlossaryRow) -> _Draft:
-    """Make an entry of a row, or merge it into the one of the same term."""
-    term = clean(row.term)
-    translations = {code: text for code, value in row.translations.items() if (text := clean(value))}
-    draft = drafts.get(fold(term))
-    if draft is None:
-        draft = drafts[fold(term)] = _Draft(term, clean(row.row_id), clean(row.note), translations)
-    else:
-        _merge(draft, term, translations, row.place)
-    for alias in map(clean, row.aliases):
-        reason = _unusable(alias)
-        if reason:
-            draft.warnings.append(
-                ("alias", f"the alias {shorten(alias)!r} is ignored: {reason.replace('term', 'alias')}")
-            )
-        elif alias != draft.term and alias not in draft.aliases:
-            draft.aliases.append(alias)
-    draft.pronunciations += [text for text in map(clean, row.pronunciations) if text not in draft.pronunciations]
-    return draft
-
-
-def _merge(draft: _Draft, term: str, translations: Mapping[str, str], place: Place) -> None:
-    # "IT" and "it" are one entry, but they are spoken differently.
-    if term != draft.term and term not in draft.aliases:
-        draft.aliases.append(term)
-    for code, text in translations.items():
-        if (kept := draft.translations.setdefault(code, text)) != text:
-            language = f" ({code})" if code else ""
-            draft.warnings.append(
-                (
-                    "conflicting_translation",
-                    f"{place.file}, line {place.line}: {shorten(draft.term)!r} is translated{language} as "
-                    f"{shorten(text)!r} too; {shorten(kept)!r}, the first, is kept",
-                )
-            )
-
-
-def _gather_alias(drafts: Mapping[str, _Draft], row: AliasRow) -> RejectedRow | None:
-    alias = clean(row.alias)
-    draft = drafts.get(fold(row.main))
-    if draft is None:
-        return reject(row.place, row.alias, f"its main term {shorten(row.main)!r} is not in the glossary")
-    reason = _unusable(alias)
-    if reason:
-        return reject(row.place, row.alias, reason.replace("term", "alias"))
-    if alias not in (draft.term, *draft.aliases):
-        draft.aliases.append(alias)
-    return None
-
-
-def _name_entries(name: str, drafts: Sequence[_Draft]) -> None:
-    """Give each entry its own id, or one made of the glossary's name and its number."""
-    used: set[str] = set()
-    for draft in drafts:
-        if draft.row_id and draft.row_id not in used and _may_be_id(draft.row_id):
-            draft.entry_id = draft.row_id
-            used.add(draft.row_id)
-    for number, draft in enumerate(drafts, 1):
-        if draft.entry_id:
-            continue
-        draft.entry_id = f"{name}:{number:06d}"
-        while draft.entry_id in used:
-            draft.entry_id += "-"
-        used.add(draft.entry_id)
-        if draft.row_id:
-            draft.warnings.append(
-                (
-                    "id",
-                    f"the id {shorten(draft.row_id)!r} of {shorten(draft.term)!r} is taken, longer than {MAX_ID} or "
-                    f"has other characters than letters, digits, blanks and ._:-; {draft.entry_id} is used instead",
-                )
-            )
-
-
-def _may_be_id(text: str) -> bool:
-    return len(text) <= MAX_ID and all(character.isalnum() or character in "._:- " for character in text)
-
-
-def _finish(draft: _Draft) -> GlossaryEntry:
-    texts = dict.fromkeys(form for written in (draft.term, *draft.aliases) for form in spoken_forms(written))
-    if (count := len(texts)) > MAX_FORMS:
-        texts = dict.fromkeys(itertools.islice(texts, MAX_FORMS))
+def _finish(draft: Draft, source_lang: str) -> GlossaryEntry:
+    forms = written_forms(draft.term, draft.aliases)
+    if (count := len(forms)) > MAX_FORMS:
+        forms = forms[:MAX_FORMS]
         draft.warnings.append(
             (
                 "forms",
                 f"{shorten(draft.term)!r} has {count} spoken forms; only the first {MAX_FORMS} are used: split it",
             )
         )
-    forms, complaints = attach_pronunciations(draft.term, list(texts), draft.pronunciations)
+    said, complaints = attach_pronunciations(draft.term, forms, draft.pronunciations)
     draft.warnings += [("pronunciation", complaint) for complaint in complaints]
-    shortest = min(texts, key=_weight)
+    shortest = min((form.text for form in forms), key=_weight)
     if _weight(shortest) < _MIN_LETTERS:
         draft.warnings.append(("short", f"{shortest!r} is very short: expect false hints, or give a longer term"))
-    if min(map(len, texts)) > _MAX_LETTERS:
+    if min(len(form.text) for form in forms) > _MAX_LETTERS:
         draft.warnings.append(
             ("long", f"{shorten(draft.term)!r} takes longer to say than the context holds: give a shorter alias")
         )
-    entry = Entry(draft.entry_id, draft.term, draft.translations, tuple(draft.aliases), draft.note)
-    return GlossaryEntry(entry, forms)
+    return GlossaryEntry(draft.entry(source_lang), said)
+
+
+def _inflect(entries: Sequence[GlossaryEntry], inflections: Inflections) -> Sequence[GlossaryEntry]:
+    """The entries with the inflections that are no other entry's form; all of them, or none where they are too many."""
+    taken = {form.text for each in entries for form in each.forms}
+    forms = sum(len(each.forms) for each in entries)
+    inflected: list[GlossaryEntry] = []
+    for each in entries:
+        fresh = [form for form in inflected_forms(each.forms) if form.text not in taken]
+        taken.update(form.text for form in fresh)
+        forms += len(fresh)
+        if inflections == "auto" and forms > INFLECTED_GLOSSARY:
+            return entries
+        inflected.append(replace(each, forms=(*each.forms, *fresh)))
+    return inflected
 
 
 def _weight(form: str) -> int:
@@ -244,16 +133,24 @@ def _weight(form: str) -> int:
 
 
 def _same_sound(entries: Sequence[GlossaryEntry]) -> list[GlossaryWarning]:
-    """Entries that nobody can tell apart by ear, because they share a spoken form."""
-    first: dict[str, Entry] = {}
+    """Entries that nobody can tell apart by ear, because a form of one is a form of the other."""
+    first: dict[str, tuple[Entry, SpokenForm]] = {}
     warnings: list[GlossaryWarning] = []
-    for entry in entries:
-        for form in entry.forms:
-            other = first.setdefault(form.text, entry.entry)
-            if other is not entry.entry:
-                message = f"{shorten(entry.entry.term)!r} and {shorten(other.term)!r} are both spoken {form.text!r}"
-                warnings.append(GlossaryWarning(entry.entry.entry_id, "same_sound", message))
+    for each in entries:
+        for form in each.forms:
+            other, said = first.setdefault(form.text, (each.entry, form))
+            if other is each.entry:
+                continue
+            is_term = form.written == each.entry.term and said.written == other.term
+            both = f"{_named(form, each.entry)} and {_named(said, other)}"
+            message = f"{both} are both spoken {form.text!r}; only the first entry can be hinted for it"
+            warnings.append(GlossaryWarning(each.entry.entry_id, "same_sound" if is_term else "another_form", message))
     return warnings
+
+
+def _named(form: SpokenForm, entry: Entry) -> str:
+    term = repr(shorten(entry.term))
+    return term if form.written in ("", entry.term) else f"{shorten(form.written)!r}, an alias of {term},"
 
 
 def _nothing_usable(names: Sequence[str], rows: int, rejected: Sequence[RejectedRow]) -> GlossaryError:

@@ -1,7 +1,7 @@
 """Pronunciations of spoken forms: the user's first, else a grapheme-to-phoneme model's, letters by their names."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from index_builder.surface import plain_word
@@ -33,27 +33,31 @@ class Pronouncer(Protocol):
 class SpokenForm:
     """A way to say an entry: words parted by one blank, and the user's pronunciations of it.
 
-    A given pronunciation has as many words as `text`, or one that runs over all of them.
+    A given pronunciation has as many words as `text`, or one that runs over all of them. `written` is the term or
+    alias that it says, `kind` how it came from it.
     """
 
     text: str
     given: tuple[Pronunciation, ...] = ()
+    kind: str = "term"
+    written: str = ""
 
 
 def attach_pronunciations(
-    term: str, texts: Sequence[str], written: Sequence[str]
+    term: str, forms: Sequence[SpokenForm], written: Sequence[str]
 ) -> tuple[tuple[SpokenForm, ...], list[str]]:
     """Give the user's pronunciations to the forms that they pronounce.
 
     Args:
         term: the written term.
-        texts: its spoken forms, the likeliest first, at least one.
+        forms: its spoken forms, the likeliest first, at least one.
         written: ARPAbet texts, words parted by "|".
 
     Returns:
         the forms, and a complaint for each pronunciation that could not be used as written.
     """
-    given: dict[str, list[Pronunciation]] = {text: [] for text in texts}
+    given: dict[str, list[Pronunciation]] = {form.text: [] for form in forms}
+    texts = list(given)
     complaints: list[str] = []
     for text in written:
         pronunciation = tuple(_unstressed(word.upper().split()) for word in text.split("|") if word.strip())
@@ -74,7 +78,9 @@ def attach_pronunciations(
                     f"{len(texts[0].split())}: its bounds are guessed"
                 )
             given[texts[0]].append((tuple(symbol for word in pronunciation for symbol in word),))
-    return tuple(SpokenForm(text, tuple(ways)) for text, ways in given.items()), complaints
+    known = {form.text: form for form in forms}
+    spoken = (known.get(text) or SpokenForm(text, (), "abbreviation", term) for text in given)
+    return tuple(replace(form, given=tuple(given[form.text])) for form in spoken), complaints
 
 
 def pronounce_forms(forms: Sequence[SpokenForm], pronouncer: Pronouncer) -> list[list[Pronunciation]]:

@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from index_builder.formats.rows import GlossaryWarning, RejectedRow
 from index_builder.glossary import Glossary
+from index_builder.lint import findings_by_kind
+from index_builder.self_test import SelfTest
 from streaming.term_index import TermIndex
 
 SHOWN_OF_A_KIND = 20
@@ -30,7 +32,9 @@ def summed_up(warnings: Sequence[GlossaryWarning]) -> Iterator[GlossaryWarning]:
 class IndexReport:
     """What became of the rows of a glossary: rows = entries + merged + rejected.
 
-    `target_langs` are the codes of the translations; "" where a language is not named.
+    `target_langs` are the codes of the translations; "" where a language is not named. `form_kinds` counts the spoken
+    forms by how they came from what is written, `readings` tell as what each file was read. `self_test` is None where
+    none was asked for.
     """
 
     id: str
@@ -43,6 +47,9 @@ class IndexReport:
     warnings: tuple[GlossaryWarning, ...]
     seconds: float
     target_langs: tuple[str, ...] = ()
+    form_kinds: Mapping[str, int] = field(default_factory=dict)
+    readings: tuple[str, ...] = ()
+    self_test: SelfTest | None = None
 
     @classmethod
     def of(cls, glossary: Glossary, index: TermIndex, seconds: float) -> Self:
@@ -58,17 +65,23 @@ class IndexReport:
             glossary.warnings,
             round(seconds, 3),
             glossary.target_langs,
+            dict(Counter(form.kind for form in index.forms).most_common()),
+            glossary.readings,
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The object of `termcue reindex --json`."""
+        """The object of `termcue reindex --json`; `findings` counts the warnings by kind."""
         value = asdict(self)
+        del value["self_test"]
         return {
             "type": "IndexReport",
             **value,
             "rejected": list(value["rejected"]),
             "warnings": list(value["warnings"]),
             "target_langs": list(value["target_langs"]),
+            "readings": list(value["readings"]),
+            "findings": findings_by_kind(self.warnings),
+            **({"self_test": self.self_test.as_dict()} if self.self_test is not None else {}),
         }
 
     def to_bytes(self) -> bytes:
@@ -84,8 +97,19 @@ class IndexReport:
             KeyError, TypeError: not a report.
         """
         value = json.loads(content)
-        del value["type"]
+        for derived in ("type", "findings"):
+            value.pop(derived, None)
         rejected = tuple(RejectedRow(**row) for row in value.pop("rejected"))
         warnings = tuple(GlossaryWarning(**warning) for warning in value.pop("warnings"))
         target_langs = tuple(value.pop("target_langs", ()))
-        return cls(rejected=rejected, warnings=warnings, target_langs=target_langs, **value)
+        readings = tuple(value.pop("readings", ()))
+        test = value.pop("self_test", None)
+        self_test = None if test is None else SelfTest.from_dict(test)
+        return cls(
+            rejected=rejected,
+            warnings=warnings,
+            target_langs=target_langs,
+            readings=readings,
+            self_test=self_test,
+            **value,
+        )

@@ -1,37 +1,71 @@
-"""`termcue reindex`: glossary files become a published index version."""
+"""`termcue reindex`: glossary files become a published index version, checked; a talk's text, a list of candidates."""
 
-import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from app.notes import counted, note
+from app.notes import note
 from app.options import NamedPath, data_dir_option, json_option, model_option, provider_option
 
 if TYPE_CHECKING:
-    from index_builder.report import IndexReport
+    from index_builder.inflections import Inflections
     from streaming.providers import Provider
 
 EPILOG = """\b
 Examples:
   termcue reindex terms.csv --id talks
-  termcue reindex terms.tsv names.csv --id acl2022 --target-lang zh --strict
-  termcue reindex terms.csv --check
+  termcue reindex terms.tsv names.xlsx --id acl2022 --target-lang zh --strict
+  termcue reindex terms.csv --check --html report.html
+  termcue reindex terms.csv --id talks --self-test
+  termcue reindex --from-text paper.pdf > candidates.csv
 """
+INFLECTIONS = ("auto", "always", "never")
 
 
 @click.command(epilog=EPILOG)
-@click.argument("glossary", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("glossary", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--id", "glossary_id", metavar="ID", help="Name to publish it under: a-z, 0-9, '.', '_' and '-'.")
 @click.option("--source-lang", default="en", show_default=True, metavar="LANG", help="Language of the terms.")
 @click.option(
     "--target-lang", default="", metavar="LANG", help="Language of a translation column that does not name it."
 )
+@click.option("--source-col", default="", metavar="COLUMN", help="Column of the terms: its heading, letter or number.")
+@click.option(
+    "--target-col", default="", metavar="COLUMN", help="Column of the translations; several as in 'B=de, C=fr'."
+)
 @click.option("--aliases", type=NamedPath(), metavar="FILE", help="alt2main.json: other names of terms.")
-@click.option("--check", is_flag=True, help="Only read and report; nothing is built or published.")
+@click.option(
+    "--inflections",
+    type=click.Choice(INFLECTIONS),
+    default="auto",
+    show_default=True,
+    help="Listen for plurals and possessives too. auto: where all forms together are at most 1500.",
+)
+@click.option("--check", is_flag=True, help="Only read and report; nothing is published.")
 @click.option("--strict", is_flag=True, help="Publish nothing and end with 2 if any row is rejected.")
+@click.option("--html", type=NamedPath(), metavar="FILE", help="Write the report as a page too.")
+@click.option(
+    "--self-test", is_flag=True, help="Have the entries spoken by eSpeak NG and listen: recall and false hints."
+)
+@click.option(
+    "--self-test-entries",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="At most so many entries are spoken.",
+)
+@click.option(
+    "--from-text",
+    "text_files",
+    multiple=True,
+    type=NamedPath(),
+    metavar="FILE",
+    help="Print candidate terms of a PDF or text as CSV, for you to prune; those in GLOSSARY are left out.",
+)
 @json_option
 @model_option
 @provider_option
@@ -39,13 +73,21 @@ Examples:
 @click.pass_context
 def reindex(
     context: click.Context,
+    *,
     glossary: tuple[Path, ...],
     glossary_id: str | None,
     source_lang: str,
     target_lang: str,
+    source_col: str,
+    target_col: str,
     aliases: Path | None,
+    inflections: "Inflections",
     check: bool,
     strict: bool,
+    html: Path | None,
+    self_test: bool,
+    self_test_entries: int,
+    text_files: tuple[Path, ...],
     as_json: bool,
     model: Path | None,
     provider: "Provider",
@@ -53,47 +95,43 @@ def reindex(
 ) -> None:
     """Build an index from one or more GLOSSARY files and publish it as a new version.
 
-    A table (CSV, TSV, semicolons) with a column of terms, or a JSON glossary. Every row is an entry, part of
+    Tables (CSV, TSV, XLSX), TBX, TMX, JSON or a list of terms, told by their content. Every row is an entry, part of
     one, or rejected with its line and reason.
     """
-    from app.glossaries import GlossarySettings, checked_report, id_of, publish_glossary, read_glossaries
+    from app.candidates import print_candidates
+    from app.glossaries import GlossarySettings, id_of, publish_glossary, read_glossaries, with_published_ids
     from app.places import Places
+    from app.reindexing import Review, checked, print_report, write_page
     from app.wiring import load_folder
     from index_builder.publish import check_id
 
-    if glossary_id is None and not check:
+    if not glossary and not text_files:
+        raise click.UsageError("Missing argument 'GLOSSARY...': name a file, or --from-text FILE", context)
+    if glossary_id is None and not check and not text_files:
         raise click.UsageError("give the glossary a name to publish it under: --id talks", context)
+    if text_files and (glossary_id is not None or check or html or self_test):
+        raise click.UsageError("--from-text only prints candidates; prune them, then publish the file", context)
     started = time.monotonic()
-    places = Places.of(data_dir)
-    settings = GlossarySettings(source_lang, target_lang, aliases)
-    files, parsed = read_glossaries(
+    settings = GlossarySettings(source_lang, target_lang, aliases, inflections, source_col, target_col)
+    if text_files:
+        print_candidates(text_files, glossary, settings, load_folder(model), as_json=as_json)
+        return
+    files, read = read_glossaries(
         glossary, check_id(id_of(glossary[0]) if glossary_id is None else glossary_id), settings
     )
+    places = Places.of(data_dir)
+    parsed = with_published_ids(read, places)
+    review = Review(parsed, load_folder(model), provider, self_test_entries if self_test else 0)
     is_refused = strict and bool(parsed.rejected)
     if check or is_refused:
-        report = checked_report(parsed, time.monotonic() - started)
+        report = checked(replace(review, self_test_entries=0) if is_refused else review, files, places, started)
     else:
-        report = publish_glossary(parsed, files, load_folder(model), places, settings, provider)
-    if as_json:
-        click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
-    else:
-        _print_report(report)
+        report = publish_glossary(parsed, files, review.folder, places, settings, provider, review)
+    if html is not None:
+        write_page(html, report, parsed)
+    print_report(report, parsed, as_json=as_json)
     if is_refused:
         note(f"nothing is published: {len(report.rejected)} of {report.rows} rows are rejected and --strict was given")
         raise click.exceptions.Exit(2)
     if not check:
         note(f"published {report.id} version {report.version} in {places.data}")
-
-
-def _print_report(report: "IndexReport") -> None:
-    from index_builder.report import summed_up
-
-    for row in report.rejected:
-        click.echo(f"rejected  {row.file} line {row.line}: {row.value!r}: {row.reason}")
-    for warning in summed_up(report.warnings):
-        click.echo(f"warning   {f'{warning.entry}: ' if warning.entry else ''}{warning.message}")
-    click.echo(
-        f"{counted(report.rows, 'row')}: {counted(report.entries, 'entry', 'entries')} "
-        f"({counted(report.forms, 'spoken form')}), {report.merged} merged, "
-        f"{len(report.rejected)} rejected; {report.seconds:.1f} s"
-    )

@@ -132,6 +132,36 @@ def test_too_many_forms_are_cut_with_their_count() -> None:
     assert "has 91 spoken forms; only the first 64" in warning.message
 
 
+def test_fields_of_a_row_reach_its_entry() -> None:
+    """Domain, language, pronunciations, and what forbids or limits hints."""
+    rows = (
+        GlossaryRow(Place("g", 1), "plague", source_lang="en-gb", domain=" medicine\t", pronunciations=("P L EY G",)),
+        GlossaryRow(Place("g", 2), "kernel", do_not_hint=True, minimum_probability=0.75),
+    )
+    plague, kernel = (item.entry for item in assemble("g", [ParsedGlossary("g", rows)], source_lang="fr").entries)
+    assert (plague.source_lang, plague.domain, plague.pronunciations) == ("en-gb", "medicine", ("P L EY G",))
+    assert (plague.do_not_hint, plague.minimum_probability) == (False, 0.0)
+    assert (kernel.source_lang, kernel.do_not_hint, kernel.minimum_probability) == ("fr", True, 0.75)
+
+
+def test_repeated_rows_fill_gaps_and_the_stricter_wins() -> None:
+    """A later row adds what is missing; other values are told; a forbidden hint stays forbidden."""
+    rows = (
+        GlossaryRow(Place("g", 1), "plague", minimum_probability=0.5),
+        GlossaryRow(Place("g", 2), "plague", row_id="p", domain="medicine", do_not_hint=True, minimum_probability=0.25),
+        GlossaryRow(Place("g", 3), "Plague", row_id="q", domain="history", note="x"),
+    )
+    glossary = assemble("g", [ParsedGlossary("g", rows, reading="a list of terms")])
+    (item,) = glossary.entries
+    assert (item.entry.entry_id, item.entry.domain, item.entry.note) == ("p", "medicine", "x")
+    assert (item.entry.do_not_hint, item.entry.minimum_probability) == (True, 0.5)
+    assert [warning.message for warning in glossary.warnings] == [
+        "g, line 3: 'plague' has another id here; 'p', the first, is kept",
+        "g, line 3: 'plague' has another domain here; 'medicine', the first, is kept",
+    ]
+    assert glossary.readings == ("g: a list of terms",)
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [

@@ -25,7 +25,7 @@ class _Several:
 
 
 def _attach(term: str, texts: list[str], *written: str) -> tuple[dict[str, tuple[tuple[Word, ...], ...]], list[str]]:
-    forms, complaints = attach_pronunciations(term, texts, written)
+    forms, complaints = attach_pronunciations(term, [SpokenForm(text) for text in texts], written)
     return {form.text: form.given for form in forms}, complaints
 
 
