@@ -2,24 +2,40 @@
 
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from app.notes import counted, note
 from app.places import Places
 from app.progress import progress_bar
-from app.wiring import SOURCE_LANG, OpenGlossary
+from app.wiring import SOURCE_LANG, AnyGlossary, LayeredGlossary, OpenGlossary, by_id
 from index_builder.build import build_index
-from index_builder.formats import GlossaryFile, Languages, RejectedRow, parse_glossary, read_source
+from index_builder.formats import Columns, GlossaryFile, Languages, RejectedRow, parse_glossary, read_source
 from index_builder.glossary import Glossary, assemble
-from index_builder.publish import cached_index, content_key, current, load_version, publish, published, version_name
+from index_builder.inflections import Inflections
+from index_builder.publish import (
+    cached_index,
+    content_key,
+    current,
+    load_current,
+    load_entries,
+    publish_in,
+    published,
+    sole_publisher,
+    version_name,
+)
 from index_builder.report import IndexReport
+from index_builder.stable_ids import keep_ids
+from index_builder.vector_cache import form_cache
 from streaming.background import background_scores
+from streaming.catalogue import SEPARATOR
 from streaming.encoder import OnnxTextEncoder
 from streaming.errors import GlossaryError, IndexFolderError
 from streaming.grapheme import OnnxPronouncer
+from streaming.layered_index import LayeredIndex
 from streaming.model_folder import ModelFolder
 from streaming.providers import Provider
 from streaming.term_index import TermIndex
@@ -27,17 +43,27 @@ from streaming.term_index import TermIndex
 SAMPLE_ID = "sample"
 SHOWN_WARNINGS = 3
 # Part of the cache's key: raised whenever the same file is read into other entries.
-READING = "3"
+READING = "5"
+Review: TypeAlias = Callable[[TermIndex, IndexReport], IndexReport]
+"""What is found out about a new index before it is published, told in its report."""
 _NO_ID = re.compile(r"[^a-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class GlossarySettings:
-    """How glossary files are read: language codes, and the seed's alias file."""
+    """How glossary files are read: language codes, the seed's alias file, added forms, and chosen columns."""
 
     source_lang: str = SOURCE_LANG
     target_lang: str = ""
     aliases: Path | None = None
+    inflections: Inflections = "auto"
+    source_col: str = ""
+    target_col: str = ""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What of it an index depends on, the content of files apart."""
+        return {name: value for name, value in asdict(self).items() if isinstance(value, str)}
 
 
 def open_glossary(name: str | None, folder: ModelFolder, places: Places, provider: Provider = "cpu") -> OpenGlossary:
@@ -54,14 +80,27 @@ def open_glossary(name: str | None, folder: ModelFolder, places: Places, provide
 
         return _open_file(glossary_path(), SAMPLE_ID, folder, places, provider)
     if Path(name).exists():
-        return _open_file(Path(name), id_of(Path(name)), folder, places, provider)
+        return open_file(Path(name), folder, places, provider)
     known = published(places.data)
     if name in known:
-        return OpenGlossary(name, load_version(current(places.data, name), folder.encoder_id))
+        return OpenGlossary(name, load_current(places.data, name, folder.encoder_id))
     raise GlossaryError(
         f"{name!r} is neither a glossary file nor a published glossary; published in {places.data}: "
         f"{', '.join(known) or 'none'}; publish one: termcue reindex FILE --id ID"
     )
+
+
+def open_layers(name: str | None, folder: ModelFolder, places: Places, provider: Provider = "cpu") -> AnyGlossary:
+    """As `open_glossary`, and several parted by commas ("mine.csv,talks") as one, of which the first wins.
+
+    Raises:
+        GlossaryError, IndexFolderError: as `open_glossary`.
+        SettingError: two have the same id.
+    """
+    if name is None or SEPARATOR not in name or Path(name).exists():
+        return open_glossary(name, folder, places, provider)
+    layers = by_id(open_glossary(each, folder, places, provider) for each in name.split(SEPARATOR))
+    return LayeredGlossary(SEPARATOR.join(layers), LayeredIndex([layer.index for layer in layers.values()]))
 
 
 def open_published(ids: Sequence[str], folder: ModelFolder, places: Places) -> list[OpenGlossary]:
@@ -73,7 +112,7 @@ def open_published(ids: Sequence[str], folder: ModelFolder, places: Places) -> l
     opened = []
     for glossary_id in ids:
         try:
-            index = load_version(current(places.data, glossary_id), folder.encoder_id)
+            index = load_current(places.data, glossary_id, folder.encoder_id)
         except IndexFolderError as error:
             note(f"error: {glossary_id} is left out: {error}")
         else:
@@ -91,10 +130,16 @@ def id_of(path: Path) -> str:
     return _NO_ID.sub("-", path.stem.lower()).strip("-._") or "glossary"
 
 
+def open_file(path: Path, folder: ModelFolder, places: Places, provider: Provider = "cpu") -> OpenGlossary:
+    """The index of a glossary file under the file's name. Raises GlossaryError."""
+    return _open_file(path, id_of(path), folder, places, provider)
+
+
 def _open_file(path: Path, glossary_id: str, folder: ModelFolder, places: Places, provider: Provider) -> OpenGlossary:
     def build(file: GlossaryFile, version: str) -> tuple[TermIndex, IndexReport]:
         parsed = parse_glossary(file, Languages(SOURCE_LANG, ""))
-        return build_with(assemble(glossary_id, [parsed]), [file], folder, version, provider)
+        glossary = assemble(glossary_id, [parsed], inflections=GlossarySettings().inflections)
+        return build_with(glossary, [file], folder, version, places, provider)
 
     options = {"id": glossary_id, "reading": READING}
     cached = cached_index(path, places.cache / "indexes", folder.encoder_id, build, options=options)
@@ -131,8 +176,10 @@ def read_glossaries(
     aliases = None if settings.aliases is None else read_source(settings.aliases)
     languages = Languages(settings.source_lang, settings.target_lang)
     # Aliases name terms of any of the files; read with the first, they reach all.
-    parsed = [parse_glossary(file, languages, aliases if file is files[0] else None) for file in files]
-    return [*files, *([aliases] if aliases else [])], assemble(glossary_id, parsed)
+    columns = Columns(settings.source_col, settings.target_col)
+    parsed = [parse_glossary(file, languages, aliases if file is files[0] else None, columns) for file in files]
+    glossary = assemble(glossary_id, parsed, inflections=settings.inflections, source_lang=settings.source_lang)
+    return [*files, *([aliases] if aliases else [])], glossary
 
 
 def build_with(
@@ -140,20 +187,28 @@ def build_with(
     files: Sequence[GlossaryFile],
     folder: ModelFolder,
     version: str,
+    places: Places,
     provider: Provider = "cpu",
 ) -> tuple[TermIndex, IndexReport]:
-    """Build an index with a model's encoders, a progress bar on standard error meanwhile."""
+    """Build an index with a model's encoders, a progress bar on standard error meanwhile.
+
+    Vectors, pronunciations and statistics of forms are kept in the cache folder and not computed again.
+
+    Raises:
+        IndexFolderError: the cache folder cannot be written.
+    """
     started = time.monotonic()
-    forms = count_forms(glossary)
-    with progress_bar(f"index of {glossary.name}") as progress:
+    cached = form_cache(places.cache / "forms", folder.encoder_id)
+    with cached as cache, progress_bar(f"index of {glossary.name}") as progress:
         index = build_index(
             glossary,
             OnnxTextEncoder(folder, provider=provider),
             OnnxPronouncer(folder),
-            background_scores(folder, lambda done: progress(done, forms)),
+            background_scores(folder),
             version=version,
             sources=[file.source for file in files],
             progress=progress,
+            cache=cache,
         )
     return index, IndexReport.of(glossary, index, time.monotonic() - started)
 
@@ -170,13 +225,29 @@ def publish_glossary(
     places: Places,
     settings: GlossarySettings,
     provider: Provider = "cpu",
+    review: Review = lambda index, report: report,
 ) -> IndexReport:
-    """Build and publish a new version. Raises IndexFolderError where the disk refuses."""
-    options = {"id": glossary.name, "source_lang": settings.source_lang, "target_lang": settings.target_lang}
+    """Build, review and publish a new version.
+
+    Raises:
+        IndexFolderError: another process is publishing under this id, which is told before anything is built, or the
+            disk refuses.
+    """
+    options = {"id": glossary.name} | settings.options
     version = version_name(datetime.now(UTC), content_key(files, folder.encoder_id, options))
-    index, report = build_with(glossary, files, folder, version, provider)
-    publish(places.data, glossary.name, index, report)
+    with sole_publisher(places.data, glossary.name) as home:
+        index, built = build_with(glossary, files, folder, version, places, provider)
+        report = review(index, built)
+        publish_in(home, index, report)
     return report
+
+
+def with_published_ids(glossary: Glossary, places: Places) -> Glossary:
+    """The glossary with the ids that its entries have in the current version, if there is one that can be read."""
+    try:
+        return keep_ids(glossary, load_entries(current(places.data, glossary.name)))
+    except IndexFolderError:
+        return glossary
 
 
 def checked_report(glossary: Glossary, seconds: float) -> IndexReport:
@@ -192,4 +263,6 @@ def checked_report(glossary: Glossary, seconds: float) -> IndexReport:
         warnings=glossary.warnings,
         seconds=round(seconds, 3),
         target_langs=glossary.target_langs,
+        form_kinds=glossary.form_kinds,
+        readings=glossary.readings,
     )

@@ -17,6 +17,7 @@ from app.notes import counted
 from streaming.protocol import (
     Abstain,
     Begin,
+    GlossaryUpdated,
     Metadata,
     ServerMessage,
     SpeechEndedMessage,
@@ -126,6 +127,10 @@ class HintTable:
                 self._print(message.timestamp, "(speech started)", "", "", style="dim")
             case SpeechEndedMessage():
                 self._print(message.timestamp, "(speech ended)", "", "", style="dim")
+            case GlossaryUpdated():
+                changes = f"{message.added} added, {message.removed} removed, {message.changed} changed"
+                start = _clock(message.effective_at)
+                self._say(f"from {start} on listening for version {message.to_version}: {changes}")
             case Warning():
                 # A server speaks of its address's keys; here they are options.
                 self._say(f"warning: {message.message.replace('target_lang=', '--target-lang ')}")

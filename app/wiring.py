@@ -4,22 +4,27 @@ One model serves every stream, and an index is immutable and shared too; scorer,
 stream. `listen` drives the same session as the server does, so that both say the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from streaming.audio import AudioFormat
 from streaming.calibration import PROFILES
+from streaming.catalogue import Catalogue
 from streaming.competition import Competition, competition_of
 from streaming.decision import DecisionConfig
 from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
+from streaming.entry_register import EntryRegister
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
+from streaming.layered_index import LayeredIndex
 from streaming.model_folder import BUNDLED, ModelFolder
-from streaming.pipeline import Pipeline, PipelineConfig
+from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
 from streaming.protocol import Limits
 from streaming.providers import Provider
 from streaming.scoring import TermScorer
+from streaming.searched_index import SearchedIndex
 from streaming.session import ServedGlossary, Session, SessionSettings
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
@@ -44,7 +49,7 @@ class Model:
     """A checked model folder and the encoders that streams share."""
 
     folder: ModelFolder
-    frames: OnnxFrameEncoder
+    frames: FrameEncoder
     spans: OnnxSpanEncoder
     competition: Competition | None
     verifier: Verifier | None
@@ -60,7 +65,30 @@ class OpenGlossary:
     @property
     def target_langs(self) -> tuple[str, ...]:
         """Codes of the translations in the order of the glossary; "" where the language is not named."""
-        return tuple(dict.fromkeys(lang for entry in self.index.entries for lang in entry.translations))
+        return self.index.target_langs
+
+
+@dataclass(frozen=True, slots=True)
+class LayeredGlossary:
+    """Several indexes as one, under all their names, as in "mine,shared"; the first wins."""
+
+    id: str
+    index: LayeredIndex
+
+    @property
+    def target_langs(self) -> tuple[str, ...]:
+        """Codes of the translations of all layers."""
+        return self.index.target_langs
+
+
+AnyGlossary: TypeAlias = OpenGlossary | LayeredGlossary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedGlossary(ServedGlossary):
+    """A served glossary with the index behind it, so that others can be laid over it."""
+
+    index: SearchedIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +134,63 @@ def decision_of(folder: ModelFolder, sensitivity: Sensitivity, entries: int) -> 
     return DecisionConfig(threshold=folder.calibration.threshold(per_hour, entries))
 
 
-def make_pipeline(model: Model, index: TermIndex, decision: DecisionConfig, audio_format: AudioFormat) -> Pipeline:
+def make_pipeline(model: Model, index: SearchedIndex, decision: DecisionConfig, audio_format: AudioFormat) -> Pipeline:
     """A pipeline for one stream of that format."""
     config = PipelineConfig(
         decision=decision,
         format=audio_format,
         context_ms=model.folder.spec.context_samples * 1000 // SAMPLE_RATE,
     )
-    scorer = TermScorer(
+    return Pipeline(model.frames, index, make_scorer(model, index), WebRtcDetector(), config)
+
+
+def make_scorer(model: Model, index: SearchedIndex) -> TermScorer:
+    """A scorer for one stream over that index."""
+    return TermScorer(
         index, model.spans, model.folder.calibration, competition=model.competition, verifier=model.verifier
     )
-    return Pipeline(model.frames, index, scorer, WebRtcDetector(), config)
 
 
-def serve_glossary(model: Model, glossary: OpenGlossary) -> ServedGlossary:
+def serve_glossary(
+    model: Model, glossary: AnyGlossary, sensitivities: Iterable[Sensitivity] = tuple(map(Sensitivity, PROFILES))
+) -> IndexedGlossary:
     """A glossary as sessions open it, with the thresholds of each profile for its size."""
-    entries = len(glossary.index.entries)
-    return ServedGlossary(
-        version=glossary.index.version,
-        terms=entries,
-        profiles={name: decision_of(model.folder, Sensitivity(name), entries) for name in PROFILES},
-        open=lambda settings: make_pipeline(model, glossary.index, settings.decision, settings.format),
+    index = glossary.index
+    hidden = len(index.hidden) if isinstance(index, LayeredIndex) else 0
+    return _served(model, index, len(index.entries) - hidden, None, sensitivities)
+
+
+def serve_layers(model: Model, layers: Sequence[ServedGlossary]) -> IndexedGlossary:
+    """Several glossaries as one; where two have the same term, the first one's counts."""
+    indexed = [layer for layer in layers if isinstance(layer, IndexedGlossary)]
+    index = LayeredIndex([layer.index for layer in indexed])
+    register = EntryRegister.layered([layer.register for layer in indexed], index.hidden)
+    return _served(model, index, len(index.entries) - len(index.hidden), register)
+
+
+def catalogue_of(model: Model, glossaries: Mapping[str, OpenGlossary]) -> Catalogue:
+    """What a server serves: each of the glossaries, and any of them in layers."""
+    served = {name: serve_glossary(model, each) for name, each in glossaries.items()}
+    return Catalogue(served, lambda layers: serve_layers(model, layers))
+
+
+def _served(
+    model: Model,
+    index: SearchedIndex,
+    terms: int,
+    register: EntryRegister | None = None,
+    sensitivities: Iterable[Sensitivity] = tuple(map(Sensitivity, PROFILES)),
+) -> IndexedGlossary:
+    return IndexedGlossary(
+        version=index.version,
+        terms=terms,
+        profiles={each.profile: decision_of(model.folder, each, terms) for each in sensitivities},
+        open=lambda settings: make_pipeline(model, index, settings.decision, settings.format),
+        take_over=lambda pipeline: pipeline.replace_index(index, make_scorer(model, index)),
+        register=EntryRegister(index.entries) if register is None else register,
         source_lang=SOURCE_LANG,
-        target_langs=glossary.target_langs,
+        target_langs=index.target_langs,
+        index=index,
     )
 
 
@@ -144,7 +206,7 @@ def by_id(glossaries: Iterable[OpenGlossary]) -> dict[str, OpenGlossary]:
     return named
 
 
-def choose_target_lang(glossary: OpenGlossary, asked: str | None) -> str | None:
+def choose_target_lang(glossary: AnyGlossary, asked: str | None) -> str | None:
     """The language to show: the one asked for, else the glossary's first. Raises SettingError if it has no such."""
     langs = glossary.target_langs
     if asked is not None and asked not in langs and "" not in langs:
@@ -154,19 +216,23 @@ def choose_target_lang(glossary: OpenGlossary, asked: str | None) -> str | None:
 
 
 def local_session(
-    model: Model, glossary: OpenGlossary, sensitivity: Sensitivity, told: Told, audio_format: AudioFormat
+    model: Model,
+    glossary: AnyGlossary,
+    sensitivity: Sensitivity,
+    told: Told,
+    audio_format: AudioFormat,
+    catalogue: Catalogue | None = None,
 ) -> Session:
-    """The session of one local stream."""
-    decision = decision_of(model.folder, sensitivity, len(glossary.index.entries))
+    """The session of one local stream, which finds new versions of its glossary in `catalogue`."""
+    served = serve_glossary(model, glossary, [sensitivity]) if catalogue is None else catalogue[glossary.id]
     settings = SessionSettings(
         glossary=glossary.id,
         format=audio_format,
         profile=sensitivity.profile,
-        decision=decision,
+        decision=served.profiles[sensitivity.profile],
         source_lang=SOURCE_LANG,
         target_lang=told.target_lang,
         vad_events=told.vad_events,
         abstain_events=told.abstentions,
     )
-    served = serve_glossary(model, glossary)
-    return Session(LOCAL_SESSION, settings, served, served.open(settings), Limits())
+    return Session(LOCAL_SESSION, settings, served, served.open(settings), Limits(), catalogue)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming.background_paths import ContextBlocks
 from streaming.encoder import EncodedContext
 from streaming.entries import Form
 from streaming.errors import ModelError
-from streaming.form_bank import FormBank
 from streaming.model_folder import ModelFolder
 from streaming.symbols import CHARACTERS, PHONEMES
 
@@ -46,26 +46,54 @@ def unpack_background(content: bytes) -> list[EncodedContext]:
 def statistics_of(
     contexts: Sequence[EncodedContext],
     forms: Sequence[Form],
-    batch: int = 300,
+    batch: int = 2000,
     progress: Callable[[int], None] = lambda done: None,
 ) -> NDArray[np.float32]:
     """Statistics of each form, float32[n, 4].
 
-    Mean and 97th percentile, over the contexts, of its best character score; then the same of the phonemes.
+    Mean and 97th percentile, over the contexts, of its best character score; then the same of the phonemes, of the
+    pronunciation that fits each context best, or of the characters where there is no pronunciation.
 
-    `progress` is told how many forms are done.
+    Args:
+        contexts: at least one, of equal length.
+        forms: any.
+        batch: forms at a time.
+        progress: told how many forms are done.
     """
-    rows = [np.zeros((0, 4))]
-    for first in range(0, len(forms), batch):
-        bank = FormBank(forms[first : first + batch])
-        scores = [bank.score(context, 0) for context in contexts]
-        columns = []
-        for head in (0, 2):
-            best = np.maximum(np.stack([s[head] for s in scores]), _LEAST_SCORE)
-            columns += [best.mean(axis=0), np.quantile(best, _QUANTILE, axis=0)]
-        rows.append(np.stack(columns, axis=1))
-        progress(min(first + batch, len(forms)))
-    return np.concatenate(rows).astype(np.float32)
+    return BackgroundSpeech(contexts).statistics_of(forms, batch, progress)
+
+
+class BackgroundSpeech:
+    """Contexts laid out for statistics of many forms."""
+
+    def __init__(self, contexts: Sequence[EncodedContext]) -> None:
+        self._characters = ContextBlocks(np.stack([c.characters for c in contexts]))
+        self._phonemes = ContextBlocks(np.stack([c.phonemes for c in contexts]))
+
+    def statistics_of(
+        self, forms: Sequence[Form], batch: int = 2000, progress: Callable[[int], None] = lambda done: None
+    ) -> NDArray[np.float32]:
+        """What the function of this name tells."""
+        rows = [np.zeros((0, 4))]
+        for first in range(0, len(forms), batch):
+            some = forms[first : first + batch]
+            by_characters = self._characters.best_scores([form.characters for form in some])
+            columns = []
+            for best in (by_characters, self._by_phonemes(some, by_characters)):
+                best = np.maximum(best, _LEAST_SCORE)
+                columns += [best.mean(axis=1, dtype=np.float64), np.quantile(best, _QUANTILE, axis=1)]
+            rows.append(np.stack(columns, axis=1))
+            progress(first + len(some))
+        return np.concatenate(rows).astype(np.float32)
+
+    def _by_phonemes(self, forms: Sequence[Form], by_characters: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The best of each form's pronunciations; its characters where it has none."""
+        best = by_characters.copy()
+        said = [(row, way) for row, form in enumerate(forms) for way in form.pronunciations]
+        if said:
+            rows, starts = np.unique([row for row, _ in said], return_index=True)
+            best[rows] = np.maximum.reduceat(self._phonemes.best_scores([way for _, way in said]), starts)
+        return best
 
 
 def background_scores(
@@ -79,4 +107,5 @@ def background_scores(
         contexts = unpack_background(folder.contents["background.npy"])
     except (KeyError, ValueError) as error:
         raise ModelError(f"the model folder {folder.path} has no usable background.npy ({error})") from error
-    return lambda forms: statistics_of(contexts, forms, progress=progress)
+    speech = BackgroundSpeech(contexts)
+    return lambda forms: speech.statistics_of(forms, progress=progress)

@@ -1,15 +1,18 @@
-"""Scored candidates of successive hops -> hints, or the decision to emit nothing and its reason."""
+"""Scored candidates of successive hops -> hints, or the decision to emit nothing and its reason.
 
-from collections.abc import Iterable, Mapping, Sequence
+What is remembered of earlier hops names entries by their ids, so that a new version of the glossary can take the place
+of the old one in the middle of a stream.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE, Abstention, AbstentionReason, Alternative, Hint
+from streaming.explained import Explained, Heard, are_rivals
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
-# Two spans tell of the same stretch of audio when they share more than this part of their union.
-_SAME_STRETCH_IOU = 0.65
 # A hint older than the longest context (30 s) and its refractory time can meet no candidate any more.
 _MEMORY_SAMPLES = 30 * SAMPLE_RATE
 _MAX_ALTERNATIVES = 3
@@ -35,6 +38,16 @@ class TermEntry(Protocol):
         """Language code -> translation."""
         ...
 
+    @property
+    def do_not_hint(self) -> bool:
+        """Whether it is listened for, so that no other entry takes its place, and never shown."""
+        ...
+
+    @property
+    def minimum_probability(self) -> float:
+        """Under which it gives no hint, whatever the threshold."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -53,12 +66,14 @@ class DecisionConfig:
     """When a candidate becomes a hint; raises SettingError for a value out of its range.
 
     `threshold` is a probability; `refractory_ms` the time after a hint in which its entry stays silent;
-    `max_hints_per_hop` 0 silences everything.
+    `max_hints_per_hop` 0 silences everything. Entries whose ids are in `mute_entries` are listened for, so that no
+    other takes their place, and not shown.
     """
 
     threshold: float
     refractory_ms: int = 400
     max_hints_per_hop: int = 5
+    mute_entries: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.threshold <= 1.0:
@@ -78,12 +93,17 @@ class Decider:
 
     _config: DecisionConfig
     _refractory: int
-    _emitted: list[Candidate]
-    _occurrences: dict[int, int]
+    _entries: Sequence[TermEntry]
+    _version_of: Callable[[int], str]
+    _explained: Explained
+    _occurrences: dict[str, int]
     _hint_count: int
 
-    def __init__(self, entries: Sequence[TermEntry], config: DecisionConfig) -> None:
-        self._entries = entries
+    def __init__(
+        self, entries: Sequence[TermEntry], config: DecisionConfig, version_of: Callable[[int], str] = lambda _: ""
+    ) -> None:
+        """Decide on candidates of `entries`; `version_of` names the glossary version of each by its index."""
+        self.replace_entries(entries, version_of)
         self.configure(config)
         self.reset()
 
@@ -92,33 +112,41 @@ class Decider:
         self._config = config
         self._refractory = config.refractory_ms * _SAMPLES_PER_MS
 
+    def replace_entries(self, entries: Sequence[TermEntry], version_of: Callable[[int], str] = lambda _: "") -> None:
+        """Decide on candidates of these entries from the next hop on; what was hinted is remembered by entry id."""
+        self._entries = entries
+        self._version_of = version_of
+
     def feed(
         self, hop_start_sample: int, hop_end_sample: int, candidates: Sequence[Candidate]
     ) -> list[Hint | Abstention]:
-        """Decide on one hop: its hints, the most probable first, or exactly one abstention."""
-        self._forget(hop_start_sample)
-        reason: AbstentionReason = "below_threshold" if candidates else "no_candidate"
+        """Decide on one hop: its hints, the most probable first, or exactly one abstention.
+
+        An abstention has the reason for which the most probable candidate gave no hint.
+        """
+        self._explained.forget_before(hop_start_sample - _MEMORY_SAMPLES - self._refractory)
+        reasons: list[AbstentionReason] = []
         hints: list[Hint | Abstention] = []
-        spoken: list[Candidate] = []
+        spoken: list[Heard] = []
         for candidate in self._above_threshold(candidates):
-            if self._repeats(candidate):
-                reason = "refractory"
-                spoken.append(candidate)
-            elif self._yields(candidate, spoken):
-                reason = "refractory"
-            elif len(hints) == self._config.max_hints_per_hop:
-                reason = "limit"
+            heard = self._heard(candidate)
+            reason = self._reason_against(heard, candidate, spoken)
+            if reason is None and len(hints) == self._config.max_hints_per_hop:
+                reasons.append("limit")
                 break
-            else:
+            if reason is None:
                 hints.append(self._emit(candidate, hop_end_sample, len(hints) + 1, candidates))
+            else:
+                reasons.append(reason)
         if hints:
             return hints
         best = max((c.probability for c in candidates), default=0.0)
-        return [Abstention(hop_start_sample, hop_end_sample, reason, best)]
+        reasons.append("below_threshold" if candidates else "no_candidate")
+        return [Abstention(hop_start_sample, hop_end_sample, reasons[0], best)]
 
     def reset(self) -> None:
         """Forget all hints: the next one is h1, every entry is at its first occurrence."""
-        self._emitted = []
+        self._explained = Explained()
         self._occurrences = {}
         self._hint_count = 0
 
@@ -129,34 +157,37 @@ class Decider:
             key=lambda c: (-c.probability, c.entry_index, c.start_sample, c.end_sample, c.form_index),
         )
 
-    def _repeats(self, candidate: Candidate) -> bool:
-        """True for an occurrence that was hinted already.
+    def _heard(self, candidate: Candidate) -> Heard:
+        entry = self._entries[candidate.entry_index]
+        return Heard(entry.entry_id, entry.term, candidate.start_sample, candidate.end_sample, candidate.probability)
 
-        An entry is heard in the order of time: a span before its last hint is that occurrence again or a stale one.
-        """
-        return any(
-            candidate.start_sample < hint.end_sample + self._refractory
-            for hint in self._emitted
-            if hint.entry_index == candidate.entry_index
-        )
+    def _reason_against(self, heard: Heard, candidate: Candidate, spoken: list[Heard]) -> AbstentionReason | None:
+        """Why a candidate above the threshold is not shown, the limit apart; what it explains is remembered."""
+        entry = self._entries[candidate.entry_index]
+        if heard.probability < entry.minimum_probability:
+            return "below_minimum"
+        if self._explained.repeats(heard, self._refractory):
+            spoken.append(heard)
+            return self._silence(entry) or "refractory"
+        if self._explained.outdoes(heard, spoken):
+            return "refractory"
+        silence = self._silence(entry)
+        if silence is not None:
+            self._explained.add(heard)
+        return silence
 
-    def _yields(self, candidate: Candidate, spoken: Iterable[Candidate]) -> bool:
-        """True where another entry explains the same stretch of audio at least as well.
-
-        Either a hint (of this hop or an earlier one), or an entry already hinted that is `spoken` in this hop still.
-        """
-        return any(
-            rival.probability >= candidate.probability and self._are_rivals(rival, candidate)
-            for rivals in (self._emitted, spoken)
-            for rival in rivals
-        )
+    def _silence(self, entry: TermEntry) -> AbstentionReason | None:
+        """Who wants nothing to be heard of an entry, if anybody."""
+        if entry.do_not_hint:
+            return "do_not_hint"
+        return "muted" if entry.entry_id in self._config.mute_entries else None
 
     def _emit(self, candidate: Candidate, emitted_sample: int, rank: int, candidates: Iterable[Candidate]) -> Hint:
-        self._emitted.append(candidate)
-        self._hint_count += 1
-        occurrence = self._occurrences.get(candidate.entry_index, 0) + 1
-        self._occurrences[candidate.entry_index] = occurrence
         entry = self._entries[candidate.entry_index]
+        self._explained.add(self._heard(candidate))
+        self._hint_count += 1
+        occurrence = self._occurrences.get(entry.entry_id, 0) + 1
+        self._occurrences[entry.entry_id] = occurrence
         return Hint(
             hint_id=f"h{self._hint_count}",
             entry_id=entry.entry_id,
@@ -169,38 +200,22 @@ class Decider:
             raw_similarity=candidate.raw_similarity,
             rank=rank,
             occurrence=occurrence,
-            alternatives=self._alternatives(candidate, candidates),
+            alternatives=self._alternatives(self._heard(candidate), candidates),
+            glossary_version=self._version_of(candidate.entry_index),
         )
 
-    def _alternatives(self, winner: Candidate, candidates: Iterable[Candidate]) -> tuple[Alternative, ...]:
+    def _alternatives(self, winner: Heard, candidates: Iterable[Candidate]) -> tuple[Alternative, ...]:
         best: dict[int, float] = {}
         for rival in candidates:
-            if _ALTERNATIVE_FLOOR <= rival.probability <= winner.probability and self._are_rivals(rival, winner):
+            if (
+                _ALTERNATIVE_FLOOR <= rival.probability <= winner.probability
+                and are_rivals(self._heard(rival), winner)
+                and self._silence(self._entries[rival.entry_index]) is None
+            ):
                 best[rival.entry_index] = max(rival.probability, best.get(rival.entry_index, 0.0))
         ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:_MAX_ALTERNATIVES]
         return tuple(self._alternative(self._entries[index], score) for index, score in ranked)
 
-    def _are_rivals(self, one: Candidate, other: Candidate) -> bool:
-        """True for two entries of which only one can have been said on a stretch of audio.
-
-        "Conference" and "conference number" can both have been said, whatever the part of the stretch they share.
-        """
-        if one.entry_index == other.entry_index or not _same_stretch(one, other):
-            return False
-        terms = (f" {self._entries[c.entry_index].term.lower()} " for c in (one, other))
-        shorter, longer = sorted(terms, key=len)
-        return shorter not in longer
-
     @staticmethod
     def _alternative(entry: TermEntry, score: float) -> Alternative:
         return Alternative(entry.entry_id, entry.term, entry.translations, score)
-
-    def _forget(self, hop_start_sample: int) -> None:
-        horizon = hop_start_sample - _MEMORY_SAMPLES - self._refractory
-        self._emitted = [hint for hint in self._emitted if hint.end_sample >= horizon]
-
-
-def _same_stretch(one: Candidate, other: Candidate) -> bool:
-    shared = min(one.end_sample, other.end_sample) - max(one.start_sample, other.start_sample)
-    union = max(one.end_sample, other.end_sample) - min(one.start_sample, other.start_sample)
-    return shared > _SAME_STRETCH_IOU * union

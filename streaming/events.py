@@ -9,7 +9,18 @@ from typing import Literal, TypeAlias
 
 SAMPLE_RATE = 16_000
 
-AbstentionReason: TypeAlias = Literal["no_speech", "no_candidate", "below_threshold", "refractory", "limit"]
+AbstentionReason: TypeAlias = Literal[
+    "no_speech",
+    "no_candidate",
+    "below_threshold",
+    "below_minimum",
+    "refractory",
+    "limit",
+    "muted",
+    "do_not_hint",
+]
+"""Why a hop has no hint. `below_minimum`: it reaches the threshold, but not the entry's own minimum; `muted`: by the
+listener; `do_not_hint`: by the glossary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,8 @@ class Hint:
 
     `start_sample`..`end_sample` is the span of the term, `emitted_sample` the end of the audio that had
     been heard when the hint left. `score` is a calibrated probability; `raw_similarity` is the cosine of
-    the best span embedding (None where the span search was not asked).
+    the best span embedding (None where the span search was not asked). `glossary_version` is the version in which
+    the entry was found.
     """
 
     hint_id: str
@@ -57,6 +69,7 @@ class Hint:
     rank: int
     occurrence: int
     alternatives: tuple[Alternative, ...] = field(default=())
+    glossary_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """What one hop knows of one form: where it lies, and the numbers that the calibration weighs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,3 +116,7 @@ class Sighting:
         """Whether both lie on about the same stretch."""
         shared = min(self.end, other.end) - max(self.start, other.start)
         return shared > _SAME_SIGHTING_IOU * (max(self.end, other.end) - min(self.start, other.start))
+
+
+Sightings: TypeAlias = Mapping[tuple[str, str], Sighting]
+"""What a hop saw, by entry id and text of the form: words that mean the same in the next version of a glossary."""

@@ -1,29 +1,45 @@
-"""The files of an index folder and the manifest that vouches for them, as bytes.
+"""The files of an index folder and the manifest that vouches for them.
 
-`term_index` turns the bytes into entries and vectors. Every byte of the folder is covered: the files by their
-SHA-256, the manifest by a checksum over its own canonical text. What was hashed is what is parsed.
+`term_index` turns their content into entries and vectors. Every byte of the folder is covered: the files by their
+SHA-256, the manifest by a checksum over its own canonical text.
+
+All of it is hashed at every load, a large index too (half a gigabyte takes about half a second, and its pages are then
+in memory). What was hashed is what is parsed: the bytes of a small file; of a large one the mapping through which it
+was hashed. A mapping stays whole when its file is removed or its folder renamed. Who writes into a published file, or
+cuts it, breaks the index of those who have it open; nothing of ours does, a version never changes.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import mmap
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from streaming.durable import new_folder, write_file
+from streaming.durable import new_folder
 from streaming.errors import IndexFolderError
+from streaming.mapped_arrays import Content
+from streaming.vector_search import EXACT, SearchFacts
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METRIC = "inner_product"
-VECTORS_FILE = "index.faiss"
+SEARCH_FILE = "index.faiss"
+VECTORS_FILE = "vectors.npy"
 ENTRIES_FILE = "entries.jsonl"
+OFFSETS_FILE = "offsets.npy"
 BACKGROUND_FILE = "background.npy"
 REPORT_FILE = "report.json"
 MANIFEST_FILE = "manifest.json"
-_REQUIRED = frozenset({VECTORS_FILE, ENTRIES_FILE, BACKGROUND_FILE})
-_ALLOWED = _REQUIRED | {REPORT_FILE}
+_REQUIRED = frozenset({SEARCH_FILE, ENTRIES_FILE, OFFSETS_FILE, BACKGROUND_FILE})
+_ALLOWED = _REQUIRED | {REPORT_FILE, VECTORS_FILE}
 _CURE = "build it again with `termcue reindex GLOSSARY --id ID`"
+# A file of at least so many bytes is mapped, a smaller one read.
+MAPPED_BYTES = 1 << 24
+
+Chunk: TypeAlias = bytes | memoryview
+NewContent: TypeAlias = bytes | Iterable[Chunk]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +53,11 @@ class GlossarySource:
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """What the manifest says of an index: who embedded it, its sizes and its sources."""
+    """What the manifest says of an index: who embedded it, its sizes, its sources, how it is searched.
+
+    `target_langs` are the codes of the translations in the order of the glossary, "" where a language is not named:
+    asking every entry for them would parse them all.
+    """
 
     version: str
     encoder_id: str
@@ -45,23 +65,28 @@ class IndexFacts:
     entries: int
     forms: int
     sources: tuple[GlossarySource, ...]
+    target_langs: tuple[str, ...] = ()
+    search: SearchFacts = field(default=EXACT)
 
 
-def write_index_folder(folder: Path, facts: IndexFacts, files: Mapping[str, bytes]) -> None:
+def write_index_folder(folder: Path, facts: IndexFacts, files: Mapping[str, NewContent]) -> None:
     """Write `files` and their manifest as the new folder `folder`, whole or not at all.
+
+    Args:
+        folder: must not exist.
+        facts: for the manifest.
+        files: name -> content, whole or in pieces that are written and hashed as they come.
 
     Raises:
         IndexFolderError: `folder` exists already, or the disk refuses.
     """
-    manifest = _render_manifest(facts, {name: _fingerprint(content) for name, content in files.items()})
     with new_folder(folder, IndexFolderError) as staging:
-        for name, content in files.items():
-            write_file(staging / name, content)
-        write_file(staging / MANIFEST_FILE, manifest)
+        fingerprints = {name: _write(staging / name, content) for name, content in files.items()}
+        _write(staging / MANIFEST_FILE, _render_manifest(facts, fingerprints))
 
 
-def read_index_folder(folder: Path, encoder_id: str) -> tuple[IndexFacts, dict[str, bytes]]:
-    """Read a folder and check it against its manifest.
+def read_index_folder(folder: Path, encoder_id: str) -> tuple[IndexFacts, dict[str, Content]]:
+    """Open a folder and check all of it against its manifest.
 
     Args:
         folder: an index folder.
@@ -70,13 +95,7 @@ def read_index_folder(folder: Path, encoder_id: str) -> tuple[IndexFacts, dict[s
     Raises:
         IndexFolderError: something is missing, changed, of another schema or of another encoder; says which.
     """
-    try:
-        raw = (folder / MANIFEST_FILE).read_bytes()
-    except OSError as cause:
-        raise IndexFolderError(
-            f"there is no index to read at {folder} ({MANIFEST_FILE}: {cause.strerror or cause}); {_CURE}"
-        ) from cause
-    facts, fingerprints = _parse_manifest(folder, raw)
+    facts, fingerprints = _read_manifest(folder)
     if facts.encoder_id != encoder_id:
         raise IndexFolderError(
             f"the index folder {folder} was built by the encoder {facts.encoder_id!r}, but the model is "
@@ -85,13 +104,40 @@ def read_index_folder(folder: Path, encoder_id: str) -> tuple[IndexFacts, dict[s
     return facts, {name: _read_checked(folder, name, wanted) for name, wanted in fingerprints.items()}
 
 
+def read_facts(folder: Path) -> IndexFacts:
+    """What the manifest says, without a look at the other files: cheap for a list of versions.
+
+    Raises:
+        IndexFolderError: there is no manifest, or a damaged one.
+    """
+    return _read_manifest(folder)[0]
+
+
 def damaged(folder: Path, what: str) -> IndexFolderError:
     """The error for a folder whose content is not what it should be; `what` is the finding."""
     return IndexFolderError(f"the index folder {folder} is damaged: {what}; {_CURE}")
 
 
-def _fingerprint(content: bytes) -> dict[str, str | int]:
-    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+def _write(path: Path, content: NewContent) -> dict[str, str | int]:
+    """Write a file, wait until the disk holds it, and give its fingerprint."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as stream:
+        for chunk in (content,) if isinstance(content, bytes) else content:
+            digest.update(chunk)
+            size += stream.write(chunk)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return {"sha256": digest.hexdigest(), "bytes": size}
+
+
+def _read_manifest(folder: Path) -> tuple[IndexFacts, dict[str, dict[str, Any]]]:
+    try:
+        raw = (folder / MANIFEST_FILE).read_bytes()
+    except OSError as cause:
+        raise IndexFolderError(
+            f"there is no index to read at {folder} ({MANIFEST_FILE}: {cause.strerror or cause}); {_CURE}"
+        ) from cause
+    return _parse_manifest(folder, raw)
 
 
 def _render_manifest(facts: IndexFacts, fingerprints: Mapping[str, Mapping[str, str | int]]) -> bytes:
@@ -126,6 +172,8 @@ def _parse_manifest(folder: Path, raw: bytes) -> tuple[IndexFacts, dict[str, dic
             entries=int(value["entries"]),
             forms=int(value["forms"]),
             sources=tuple(GlossarySource(**source) for source in value["sources"]),
+            target_langs=tuple(str(lang) for lang in value["target_langs"]),
+            search=SearchFacts(**value["search"]),
         )
         fingerprints = dict(value["files"])
         expected = _render_manifest(facts, fingerprints)
@@ -139,16 +187,21 @@ def _parse_manifest(folder: Path, raw: bytes) -> tuple[IndexFacts, dict[str, dic
     return facts, fingerprints
 
 
-def _read_checked(folder: Path, name: str, wanted: Mapping[str, str | int]) -> bytes:
+def _read_checked(folder: Path, name: str, wanted: Mapping[str, str | int]) -> Content:
     try:
-        content = (folder / name).read_bytes()
+        content = _open(folder / name)
     except OSError as cause:
         raise damaged(folder, f"{name} cannot be read ({cause.strerror or cause})") from cause
-    found = _fingerprint(content)
-    if found["bytes"] != wanted["bytes"]:
-        raise damaged(folder, f"{name} has {found['bytes']} bytes, the manifest says {wanted['bytes']}")
-    if found["sha256"] != wanted["sha256"]:
-        raise damaged(
-            folder, f"{name} has SHA-256 {str(found['sha256'])[:12]}…, the manifest says {str(wanted['sha256'])[:12]}…"
-        )
+    if len(content) != wanted["bytes"]:
+        raise damaged(folder, f"{name} has {len(content)} bytes, the manifest says {wanted['bytes']}")
+    found = hashlib.sha256(content).hexdigest()
+    if found != wanted["sha256"]:
+        raise damaged(folder, f"{name} has SHA-256 {found[:12]}…, the manifest says {str(wanted['sha256'])[:12]}…")
     return content
+
+
+def _open(path: Path) -> Content:
+    with path.open("rb") as stream:
+        if os.fstat(stream.fileno()).st_size < MAPPED_BYTES:
+            return stream.read()
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

@@ -4,91 +4,23 @@ Times are float seconds of the audio clock since stream start, beside integer sa
 without a default is always on the wire (None as null); one with a default is left out when it is None.
 """
 
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
 from typing import ClassVar
+
+from streaming.message_parts import (
+    AlternativePart,
+    AudioPart,
+    EffectivePart,
+    GlossaryPart,
+    LatencyPart,
+    Limits,
+    PercentilesPart,
+)
+from streaming.typed_json import wire_name
 
 PROTOCOL_VERSION = 1
 HINTS_PATH = "/v1/hints"
 FINALIZE_MARKER = "finalize"
-
-
-class CloseCode(IntEnum):
-    """Codes that close the connection; an `Error` goes before each of them but NORMAL."""
-
-    NORMAL = 1000
-    RESTART = 1001
-    BROKEN_FRAME = 1002
-    BROKEN_TEXT = 1007
-    FRAME_TOO_BIG = 1009
-    INTERNAL = 1011
-    OVERLOADED = 1013
-    CONFIG = 4400
-    AUTH = 4401
-    GLOSSARY = 4404
-    IDLE = 4408
-
-
-# ---- parts ----
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlossaryPart:
-    """The glossary that is listened for; `terms` counts its entries."""
-
-    id: str
-    version: str
-    terms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioPart:
-    """How the client's bytes are read; `sample_rate` in hertz."""
-
-    encoding: str
-    sample_rate: int
-    channels: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a session enforces: the size of one frame in bytes, silence on the wire in seconds."""
-
-    max_frame_bytes: int = 1_048_576
-    idle_timeout_s: float = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlternativePart:
-    """A rival of a hint; `score` is a probability."""
-
-    term: str
-    translation: str | None
-    score: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyPart:
-    """Milliseconds of the audio clock from the term's end to the hint."""
-
-    since_term_end: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PercentilesPart:
-    """Median and 95th percentile, milliseconds."""
-
-    p50: int
-    p95: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EffectivePart:
-    """What decides from now on; `threshold` is a probability."""
-
-    profile: str
-    threshold: float
-    max_hints_per_window: int
 
 
 # ---- server messages ----
@@ -196,6 +128,22 @@ class Configured(ServerMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GlossaryUpdated(ServerMessage):
+    """Another version, or another glossary, is listened for from `effective_at` on, seconds of the audio clock.
+
+    `added`, `removed` and `changed` count entries. Hints before and after it cite their own version.
+    """
+
+    TYPE: ClassVar[str] = "GlossaryUpdated"
+    from_version: str = field(metadata=wire_name("from"))
+    to_version: str = field(metadata=wire_name("to"))
+    effective_at: float
+    added: int
+    removed: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warning(ServerMessage):
     """Something unusual; the stream goes on."""
 
@@ -243,13 +191,20 @@ class ClientMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configure(ClientMessage):
-    """Change what is given, all or nothing; `threshold` (a probability) beats `profile`."""
+    """Change what is given, all or nothing; `threshold` (a probability) beats `profile`.
+
+    `glossary` may name several ("mine,shared"); `version` is one that is served, or "latest", which also follows new
+    ones. `mute_entries` are the ids of all entries that are not to be shown, in place of those muted before.
+    """
 
     TYPE: ClassVar[str] = "Configure"
     request_id: str | None = None
     profile: str | None = None
     threshold: float | None = None
     max_hints_per_window: int | None = None
+    glossary: str | None = None
+    version: str | None = None
+    mute_entries: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +240,7 @@ SERVER_MESSAGES: dict[str, type[ServerMessage]] = {
     kind.TYPE: kind
     for kind in (
         *(Begin, TermHint, HintRetracted, Abstain, SpeechStartedMessage, SpeechEndedMessage),
-        *(MarkerReached, Configured, Warning, Error, Metadata),
+        *(MarkerReached, Configured, GlossaryUpdated, Warning, Error, Metadata),
     )
 }
 CLIENT_MESSAGES: dict[str, type[ClientMessage]] = {

@@ -30,7 +30,6 @@ class OutboxConfig:
     """Whose messages are written, in which language, and which kinds of event are told."""
 
     session_id: str
-    glossary_version: str
     target_lang: str | None = None
     vad_events: bool = True
     abstain_events: bool = False
@@ -71,12 +70,7 @@ class Outbox:
         if isinstance(event, Hint):
             self._hints += 1
             self._latencies[min(latency_ms(event), _LATENCY_CAP_MS) // _LATENCY_STEP_MS] += 1
-            return hint_message(
-                event,
-                seq=self.take_seq(),
-                glossary_version=self._config.glossary_version,
-                target_lang=self._config.target_lang,
-            )
+            return hint_message(event, seq=self.take_seq(), target_lang=self._config.target_lang)
         if isinstance(event, Abstention):
             self._abstentions += 1
             return abstain_message(event, seq=self.take_seq()) if self._config.abstain_events else None

@@ -6,21 +6,22 @@ detector decides whether a hop is worth its encoder pass; it never cuts what the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streaming.audio import AudioFormat, PcmDecoder
 from streaming.context import RollingContext
-from streaming.decision import Candidate, Decider, DecisionConfig, TermEntry
-from streaming.encoder import EncodedContext
+from streaming.decision import Candidate, Decider, DecisionConfig
 from streaming.errors import AudioError, SettingError
 from streaming.events import SAMPLE_RATE, Abstention, Event, Hint
 from streaming.framing import Framer
+from streaming.pipeline_ports import FrameEncoder, Scorer, SearchedGlossary
 from streaming.segmentation import SegmentationConfig, Segmenter
 from streaming.spans import FRAME_SAMPLES
 from streaming.vad import VoiceDetector
+
+__all__ = ["STAGES", "FrameEncoder", "Pipeline", "PipelineConfig", "Scorer", "SearchedGlossary"]
 
 STAGES = ("decode", "detect", "encode", "score", "decide")
 
@@ -30,44 +31,6 @@ _FRAME_MS = FRAME_SAMPLES // _SAMPLES_PER_MS
 _MAX_CONTEXT_MS = 30_000
 # What a word needs after its end to be told from the beginning of a longer one.
 _FLUSH_SILENCE_SAMPLES = 400 * _SAMPLES_PER_MS
-
-
-class FrameEncoder(Protocol):
-    """One pass of the encoder; stateless, so that one encoder serves many streams."""
-
-    def encode(self, context: NDArray[np.float32]) -> EncodedContext:
-        """Encode float32[context_samples] at 16 kHz into one row per 320 samples."""
-        ...
-
-
-class Scorer(Protocol):
-    """Finds the entries that may have been spoken; one scorer per stream, which may remember earlier hops."""
-
-    def score(
-        self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
-    ) -> Sequence[Candidate]:
-        """Score one hop.
-
-        Args:
-            encoded: the context, frame 0 at `context_start_sample` (negative at the start of a stream).
-            context_start_sample: sample under the first frame.
-            hop_end_sample: end of the context, and of the hop.
-            first_hop_frame: first frame of the context that no earlier hop has seen.
-        """
-        ...
-
-    def reset(self) -> None:
-        """Forget earlier hops: a new stream begins."""
-        ...
-
-
-class SearchedGlossary(Protocol):
-    """The index behind the scorer, as far as the pipeline reads it."""
-
-    @property
-    def entries(self) -> Sequence[TermEntry]:
-        """What `Candidate.entry_index` points into."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +105,7 @@ class Pipeline:
         self._framer = Framer(detector.frame_samples)
         self._segmenter = Segmenter(config.segmentation, detector.frame_samples)
         self._context = RollingContext(config.context_ms * _SAMPLES_PER_MS)
-        self._decider = Decider(index.entries, config.decision)
+        self._decider = Decider(index.entries, config.decision, index.version_of)
         self.reset()
 
     @property
@@ -158,6 +121,23 @@ class Pipeline:
     def configure(self, decision: DecisionConfig) -> None:
         """Decide by `decision` from the next hop on; what was emitted stays."""
         self._decider.configure(decision)
+
+    def replace_index(self, index: SearchedGlossary, scorer: Scorer) -> int:
+        """Listen for the entries of another index from the next hop on; audio, hints and evidence so far stay.
+
+        What was hinted is remembered by entry id, what the last hop saw by entry id and form.
+
+        Args:
+            index: the other index.
+            scorer: a new one over that index.
+
+        Returns:
+            The first sample of the next hop.
+        """
+        scorer.go_on_from(self._scorer.sightings)
+        self._scorer = scorer
+        self._decider.replace_entries(index.entries, index.version_of)
+        return self._hop_start
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Bytes of any length -> the events that can be told by now. Raises AudioError after `finish`."""

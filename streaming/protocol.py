@@ -9,6 +9,16 @@ from typing import NoReturn
 
 from streaming.errors import WireError
 from streaming.events import SAMPLE_RATE, Abstention, Hint, SpeechEnded, SpeechStarted
+from streaming.message_parts import (
+    AlternativePart,
+    AudioPart,
+    CloseCode,
+    EffectivePart,
+    GlossaryPart,
+    LatencyPart,
+    Limits,
+    PercentilesPart,
+)
 from streaming.messages import (
     CLIENT_MESSAGES,
     FINALIZE_MARKER,
@@ -16,26 +26,19 @@ from streaming.messages import (
     PROTOCOL_VERSION,
     SERVER_MESSAGES,
     Abstain,
-    AlternativePart,
-    AudioPart,
     Begin,
     ClientMessage,
-    CloseCode,
     CloseStream,
     Configure,
     Configured,
-    EffectivePart,
     Error,
     Finalize,
-    GlossaryPart,
+    GlossaryUpdated,
     HintRetracted,
     KeepAlive,
-    LatencyPart,
-    Limits,
     Marker,
     MarkerReached,
     Metadata,
-    PercentilesPart,
     ServerMessage,
     SpeechEndedMessage,
     SpeechStartedMessage,
@@ -63,6 +66,7 @@ __all__ = [
     "Error",
     "Finalize",
     "GlossaryPart",
+    "GlossaryUpdated",
     "HintRetracted",
     "KeepAlive",
     "LatencyPart",
@@ -90,10 +94,6 @@ __all__ = [
 
 _SCORE_DIGITS = 6
 _CONFIGURE_CLASSES: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(
-        ("glossary", "version", "mute_entries"),
-        ("session-safe", "this server cannot change it in an open session yet: open a new session with it"),
-    ),
     **dict.fromkeys(
         (
             *("encoding", "sample_rate", "channels"),
@@ -178,7 +178,7 @@ def chosen_translation(translations: Mapping[str, str], target_lang: str | None)
     return translations.get(target_lang, translations.get(""))
 
 
-def hint_message(hint: Hint, *, seq: int, glossary_version: str, target_lang: str | None) -> TermHint:
+def hint_message(hint: Hint, *, seq: int, target_lang: str | None) -> TermHint:
     """A hint of the pipeline as it goes over the wire, with the translation into `target_lang`."""
     return TermHint(
         seq=seq,
@@ -197,7 +197,7 @@ def hint_message(hint: Hint, *, seq: int, glossary_version: str, target_lang: st
         raw_similarity=None if hint.raw_similarity is None else round(hint.raw_similarity, _SCORE_DIGITS),
         rank=hint.rank,
         occurrence=hint.occurrence,
-        glossary_version=glossary_version,
+        glossary_version=hint.glossary_version,
         alternatives=tuple(
             AlternativePart(
                 term=rival.term,

@@ -7,7 +7,7 @@ probability per entry.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -23,12 +23,13 @@ from streaming.evidence import (
     MOST_NATS_OVER_NEIGHBOUR,
     Evidence,
     Sighting,
+    Sightings,
     evidence_of,
-    text_features,
 )
 from streaming.form_bank import FormBank
+from streaming.searched_index import SearchedIndex
+from streaming.span_reading import ReadingConfig, SpanReader
 from streaming.spans import FRAME_SAMPLES, SpanGrid, pool_spans
-from streaming.term_index import TermIndex
 from streaming.verifier import Verifier
 
 # A term lies within so many frames before and after where its symbols alone place it.
@@ -60,6 +61,7 @@ class ScoringConfig:
         settle_frames: the newest frames, which the encoder has heard too little after, are not scored yet.
         competing_floor: mean log-probability per symbol from which a form competes; a weaker one has lost.
         second_look_frames: a form first seen to end in so many newest frames waits for the next hop.
+        reading: which candidates the verifier reads.
     """
 
     exhaustive_forms: int = 1500
@@ -72,6 +74,7 @@ class ScoringConfig:
     settle_frames: int = 4
     competing_floor: float = -2.5
     second_look_frames: int = 6
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
 
 
 class TermScorer:
@@ -79,7 +82,7 @@ class TermScorer:
 
     def __init__(
         self,
-        index: TermIndex,
+        index: SearchedIndex,
         spans: SpanEncoder,
         calibration: Calibration,
         config: ScoringConfig | None = None,
@@ -88,15 +91,28 @@ class TermScorer:
     ) -> None:
         self._index, self._spans, self._calibration = index, spans, calibration
         self._config = config or ScoringConfig()
-        self._competition, self._verifier = competition, verifier
-        self._earlier: dict[int, Sighting] = {}
+        self._competition = competition
+        self._reader = None
+        if verifier is not None:
+            self._reader = SpanReader(verifier, lambda form: index.forms[form].text, self._config.reading)
+        self._earlier: Sightings = {}
         self._grid = SpanGrid()
-        self._vectors = index.vectors
         self._whole = FormBank(index.forms) if len(index.forms) <= self._config.exhaustive_forms else None
+
+    @property
+    def sightings(self) -> Sightings:
+        """What the last hop saw, for a scorer that goes on with the stream over another index."""
+        return self._earlier
+
+    def go_on_from(self, sightings: Sightings) -> None:
+        """Remember what the last hop of this stream saw, over whatever index."""
+        self._earlier = sightings
 
     def reset(self) -> None:
         """Forget what earlier hops saw."""
         self._earlier = {}
+        if self._reader is not None:
+            self._reader.reset()
 
     def score(
         self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
@@ -140,23 +156,24 @@ class TermScorer:
             chosen, bank = np.arange(len(self._index.forms)), self._whole
         else:
             chosen = self.proposals(encoded)
-            bank = FormBank([self._index.forms[i] for i in chosen])
+            bank = FormBank([self._index.forms[i] for i in chosen.tolist()])
         characters, character_end, phonemes, phoneme_end, winner = bank.score(encoded, first_end, self._config.floor)
         mean = (characters + phonemes) / 2
         rows = np.argsort(-mean, kind="stable")[: self._config.most]
         found = []
         for row in rows[mean[rows] > self._config.floor]:
-            form = self._index.forms[chosen[row]]
+            form = self._index.forms[int(chosen[row])]
             by_characters = locate(encoded.characters, form.characters, int(character_end[row]))
             by_phonemes = by_characters
             if winner[row] >= 0:
                 by_phonemes = locate(encoded.phonemes, form.pronunciations[winner[row]], int(phoneme_end[row]))
-            background = self._index.background[chosen[row]]
+            background = self._index.background[int(chosen[row])]
             found.append(evidence_of(int(chosen[row]), form, by_characters, by_phonemes, background, frames))
         self._compete(encoded, found, first_end)
         self._recall(found, context_start_sample // FRAME_SAMPLES)
         found = [evidence for evidence in found if not self._needs_second_look(evidence, frames)]
-        self._verify(encoded, found)
+        if self._reader is not None and encoded.hidden is not None:
+            found = self._reader.read(encoded, found, context_start_sample // FRAME_SAMPLES)
         return self._with_similarity(encoded, found)
 
     def _compete(self, encoded: EncodedContext, found: Sequence[Evidence], first_end: int) -> None:
@@ -185,26 +202,19 @@ class TermScorer:
         """Add what the last hop saw of each form on the same stretch, and keep what this one sees."""
         seen = {}
         for evidence in found:
+            form = self._index.forms[evidence.form_index]
+            key = (self._index.entries[form.entry_index].entry_id, form.text)
             now = Sighting.of(evidence, first_frame)
-            before = self._earlier.get(evidence.form_index)
+            before = self._earlier.get(key)
             if before is not None and before.is_same(now):
                 evidence.features.update(seen_before=1.0, over_free_before=before.over_free)
-            seen[evidence.form_index] = now
+            seen[key] = now
         self._earlier = seen
 
     def _needs_second_look(self, evidence: Evidence, frames: int) -> bool:
         """Whether a form is seen for the first time, and so near the edge that the word may go on ("extension")."""
         is_at_edge = frames - 1 - evidence.end < self._config.second_look_frames
         return is_at_edge and not evidence.features["seen_before"]
-
-    def _verify(self, encoded: EncodedContext, found: Sequence[Evidence]) -> None:
-        """Add how likely the verifier holds each form's text for its span."""
-        if self._verifier is None or encoded.hidden is None or not found:
-            return
-        texts = [self._index.forms[evidence.form_index].text for evidence in found]
-        log_probs = self._verifier.log_probs(encoded.hidden, [(e.start, e.end) for e in found], texts)
-        for evidence, of_tokens in zip(found, log_probs, strict=True):
-            evidence.features.update(text_features(of_tokens))
 
     def _read(self, competition: Competition, heard: tuple[Heard, Heard], evidence: Evidence, first_end: int) -> float:
         """Fill in the ratios of one form; the mean score of its readings by both heads."""
@@ -237,6 +247,7 @@ class TermScorer:
             return found
         spans = np.array([[e.start, e.end + 1] for e in found], np.int32)
         vectors = self._spans.embed(pool_spans(encoded.frames, spans))
-        for evidence, vector in zip(found, vectors, strict=True):
-            evidence.features["similarity"] = float(vector @ self._vectors[evidence.form_index])
+        of_forms = self._index.vectors_of([evidence.form_index for evidence in found])
+        for evidence, vector, of_form in zip(found, vectors, of_forms, strict=True):
+            evidence.features["similarity"] = float(vector @ of_form)
         return found

@@ -5,12 +5,11 @@ outputs what they say, in their order: a message is sent, a `Close` is the last 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TypeAlias
 
-from streaming.decision import DecisionConfig
+from streaming.closing import Close, Output, frame_too_big, refusal
 from streaming.errors import SettingError
 from streaming.events import Event
+from streaming.listening import Listening
 from streaming.outbox import Outbox, OutboxConfig
 from streaming.protocol import (
     FINALIZE_MARKER,
@@ -22,21 +21,19 @@ from streaming.protocol import (
     CloseStream,
     Configure,
     Configured,
-    EffectivePart,
     Error,
     Finalize,
     GlossaryPart,
+    GlossaryUpdated,
     Limits,
     Marker,
     MarkerReached,
     RejectedMessage,
-    ServerMessage,
     Warning,
     decode_client,
     seconds,
 )
 from streaming.session_settings import HintPipeline, RefusedSession, ServedGlossary, SessionSettings, settings_of_query
-from streaming.typed_json import shown
 
 __all__ = [
     "Close",
@@ -51,49 +48,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the connection with `code`; `reason` is one short word."""
-
-    code: CloseCode
-    reason: str
-
-
-Output: TypeAlias = ServerMessage | Close
-
-
-def refusal(
-    code: str,
-    close_code: CloseCode,
-    message: str,
-    *,
-    seq: int = 0,
-    field: str | None = None,
-    retry_after_s: float | None = None,
-) -> tuple[Error, Close]:
-    """The fatal error and the close that it announces: the only way in which a connection ends abnormally."""
-    error = Error(
-        seq=seq,
-        code=code,
-        close_code=close_code,
-        fatal=True,
-        message=message,
-        field=field,
-        retry_after_s=retry_after_s,
-    )
-    return error, Close(close_code, code)
-
-
-def frame_too_big(limits: Limits, *, seq: int) -> tuple[Error, Close]:
-    """The refusal of a frame above `limits.max_frame_bytes`."""
-    return refusal(
-        "frame_too_big",
-        CloseCode.FRAME_TOO_BIG,
-        f"a frame may have at most {limits.max_frame_bytes} bytes: send frames of 20 to 100 ms",
-        seq=seq,
-    )
-
-
 def open_session(
     query: str, served: Mapping[str, ServedGlossary], *, session_id: str, limits: Limits
 ) -> tuple["Session | None", list[Output]]:
@@ -101,7 +55,8 @@ def open_session(
 
     Args:
         query: the part of the address after "?".
-        served: the glossaries that may be asked for, by id.
+        served: the glossaries that may be asked for, by id, as they are at any time: one that is replaced in it is
+            listened for by the session from its next hop on.
         session_id: name of the session, of the caller's making.
         limits: what the session announces and enforces.
 
@@ -109,14 +64,13 @@ def open_session(
         The session and its greeting, or None and the refusal.
     """
     try:
-        settings = settings_of_query(query, served)
-        glossary = served[settings.glossary]
+        settings, glossary = settings_of_query(query, served)
         pipeline = glossary.open(settings)
     except RefusedSession as refused:
         return None, [*refusal(refused.code, refused.close_code, str(refused), field=refused.field)]
     except SettingError as error:
         return None, [*refusal("invalid_config", CloseCode.CONFIG, str(error))]
-    session = Session(session_id, settings, glossary, pipeline, limits)
+    session = Session(session_id, settings, glossary, pipeline, limits, served)
     return session, session.greeting()
 
 
@@ -133,19 +87,18 @@ class Session:
         glossary: ServedGlossary,
         pipeline: HintPipeline,
         limits: Limits,
+        served: Mapping[str, ServedGlossary] | None = None,
     ) -> None:
         self.session_id = session_id
         self.closed = False
         self._settings = settings
-        self._glossary = glossary
+        self._listening = Listening.of(settings, glossary)
+        self._served = {settings.glossary: glossary} if served is None else served
         self._pipeline = pipeline
         self._limits = limits
-        self._profile = settings.profile
-        self._decision = settings.decision
         self._outbox = Outbox(
             OutboxConfig(
                 session_id=session_id,
-                glossary_version=glossary.version,
                 target_lang=settings.target_lang,
                 vad_events=settings.vad_events,
                 abstain_events=settings.abstain_events,
@@ -156,14 +109,14 @@ class Session:
 
     def greeting(self) -> list[Output]:
         """`Begin`, and a warning where the client has yet to choose between translations. Call it once, first."""
-        settings, glossary = self._settings, self._glossary
+        settings, glossary = self._settings, self._listening.glossary
         begin = Begin(
             seq=self._outbox.take_seq(),
             protocol=PROTOCOL_VERSION,
             session_id=self.session_id,
             glossary=GlossaryPart(id=settings.glossary, version=glossary.version, terms=glossary.terms),
-            profile=self._profile,
-            threshold=self._decision.threshold,
+            profile=settings.profile,
+            threshold=settings.decision.threshold,
             audio=AudioPart(
                 encoding=settings.format.encoding,
                 sample_rate=settings.format.sample_rate,
@@ -182,11 +135,13 @@ class Session:
         if self.closed:
             return []
         self._heard_since_tick = True
-        if not chunk:
-            return [self._warning("empty_frame", "an empty frame is no end of the stream: send CloseStream to end it")]
         if len(chunk) > self._limits.max_frame_bytes:
             return self._refuse_frame()
-        return self._told(self._pipeline.feed(chunk))
+        moved = self._follow()
+        if not chunk:
+            message = "an empty frame is no end of the stream: send CloseStream to end it"
+            return [*moved, self._warning("empty_frame", message)]
+        return [*moved, *self._told(self._pipeline.feed(chunk))]
 
     def receive_text(self, text: str) -> list[Output]:
         """A text frame: a JSON message. One that breaks the protocol is answered with a non-fatal error."""
@@ -195,10 +150,12 @@ class Session:
         self._heard_since_tick = True
         if len(text) > self._limits.max_frame_bytes:
             return self._refuse_frame()
+        moved = self._follow()
         try:
-            return self._answer(decode_client(text))
+            return [*moved, *self._answer(decode_client(text))]
         except RejectedMessage as rejected:
             return [
+                *moved,
                 Error(
                     seq=self._outbox.take_seq(),
                     code=rejected.code,
@@ -207,7 +164,7 @@ class Session:
                     message=str(rejected),
                     field=rejected.field,
                     request_id=rejected.request_id,
-                )
+                ),
             ]
 
     def tick(self, now_s: float) -> list[Output]:
@@ -244,7 +201,7 @@ class Session:
     def _answer(self, message: ClientMessage) -> list[Output]:
         match message:
             case Configure():
-                return [self._configure(message)]
+                return self._configure(message)
             case Marker():
                 return [self._marker(message.id)]
             case Finalize():
@@ -258,29 +215,38 @@ class Session:
                 # KeepAlive: that it came is all it says.
                 return []
 
-    def _configure(self, message: Configure) -> Configured:
+    def _configure(self, message: Configure) -> list[Output]:
         """Apply all of `message` or, by raising RejectedMessage, nothing."""
-        profile = self._profile if message.profile is None else message.profile
-        if profile not in self._glossary.profiles:
-            raise RejectedMessage(
-                "invalid_config",
-                f"profile {shown(profile)} is not known: it is one of {', '.join(self._glossary.profiles)}",
-                field="profile",
-                request_id=message.request_id,
+        changed = self._listening.configured(message, self._served)
+        configured = Configured(seq=self._outbox.take_seq(), request_id=message.request_id, effective=changed.effective)
+        return [configured, *self._listen(changed)]
+
+    def _follow(self) -> list[Output]:
+        """Move to the version of the glossary that is served now."""
+        return self._listen(self._listening.followed(self._served))
+
+    def _listen(self, changed: Listening) -> list[Output]:
+        """Listen for what is in `changed` from the next hop on; what the client is told of another index."""
+        before, self._listening = self._listening, changed
+        if changed is before:
+            return []
+        told: list[Output] = []
+        if changed.glossary is not before.glossary:
+            effective_at = seconds(changed.glossary.take_over(self._pipeline))
+            changes = before.glossary.register.changes_to(changed.glossary.register)
+            told.append(
+                GlossaryUpdated(
+                    seq=self._outbox.take_seq(),
+                    from_version=before.glossary.version,
+                    to_version=changed.glossary.version,
+                    effective_at=effective_at,
+                    added=changes.added,
+                    removed=changes.removed,
+                    changed=changes.changed,
+                )
             )
-        start = self._decision if message.profile is None else self._glossary.profiles[profile]
-        decision = _changed_decision(start, message)
-        self._pipeline.configure(decision)
-        self._profile, self._decision = profile, decision
-        return Configured(
-            seq=self._outbox.take_seq(),
-            request_id=message.request_id,
-            effective=EffectivePart(
-                profile=profile,
-                threshold=decision.threshold,
-                max_hints_per_window=decision.max_hints_per_hop,
-            ),
-        )
+        self._pipeline.configure(changed.decision)
+        return told
 
     def _told(self, events: list[Event]) -> list[Output]:
         return list(self._outbox.feed(events))
@@ -291,17 +257,3 @@ class Session:
 
     def _warning(self, code: str, message: str) -> Warning:
         return Warning(seq=self._outbox.take_seq(), code=code, message=message)
-
-
-def _changed_decision(decision: DecisionConfig, message: Configure) -> DecisionConfig:
-    """`decision` with the numbers that `message` gives. Raises RejectedMessage that names the field out of range."""
-    field = "threshold"
-    try:
-        if message.threshold is not None:
-            decision = replace(decision, threshold=message.threshold)
-        field = "max_hints_per_window"
-        if message.max_hints_per_window is not None:
-            decision = replace(decision, max_hints_per_hop=message.max_hints_per_window)
-    except SettingError as error:
-        raise RejectedMessage("invalid_config", str(error), field=field, request_id=message.request_id) from error
-    return decision

@@ -7,8 +7,10 @@ from urllib.parse import parse_qsl
 
 from streaming.audio import AudioFormat
 from streaming.decision import DecisionConfig
+from streaming.entry_register import EntryRegister
 from streaming.errors import AudioError, WireError
 from streaming.events import Event
+from streaming.pipeline_ports import Scorer, SearchedGlossary
 from streaming.protocol import CloseCode
 from streaming.typed_json import shown
 
@@ -45,10 +47,17 @@ class HintPipeline(Protocol):
         """Decide by `decision` from the next hop on."""
         ...
 
+    def replace_index(self, index: SearchedGlossary, scorer: Scorer) -> int:
+        """Listen for the entries of another index from the next hop on; the first sample of that hop."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
-    """What one session listens for, and what it tells; `decision` is the profile's."""
+    """What one session listens for, and what it tells; `decision` is the profile's.
+
+    `version` is `LATEST`, which follows new ones, or the only one that the session wants.
+    """
 
     glossary: str
     format: AudioFormat
@@ -59,20 +68,25 @@ class SessionSettings:
     interim_hints: bool = False
     vad_events: bool = True
     abstain_events: bool = False
+    version: str = LATEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedGlossary:
-    """A glossary that clients may listen for.
+    """A version of a glossary that clients may listen for.
 
     `profiles` maps the name of a profile to how it decides; `target_langs` are the codes of the translations
-    ("" where the glossary does not name the language); `open` makes the pipeline of one session.
+    ("" where the glossary does not name the language); `open` makes the pipeline of one session; `take_over` makes an
+    open pipeline listen for this glossary from its next hop on, and gives the first sample of that hop; `register`
+    knows the entries.
     """
 
     version: str
     terms: int
     profiles: Mapping[str, DecisionConfig]
     open: Callable[[SessionSettings], HintPipeline]
+    take_over: Callable[[HintPipeline], int]
+    register: EntryRegister
     source_lang: str = "en"
     target_langs: tuple[str, ...] = ()
 
@@ -87,23 +101,24 @@ class RefusedSession(WireError):
         self.field = field
 
 
-def settings_of_query(query: str, served: Mapping[str, ServedGlossary]) -> SessionSettings:
-    """The part of the address after "?" -> the settings of a session.
+def settings_of_query(query: str, served: Mapping[str, ServedGlossary]) -> tuple[SessionSettings, ServedGlossary]:
+    """The part of the address after "?" -> the settings of a session, and the glossary as it is served now.
 
     Raises:
         RefusedSession: a key is unknown, given twice or out of range (4400), or the glossary or its version is not
             served (4404). The value of an unknown key is never repeated: it may be a secret.
     """
     asked = _unique_pairs(query)
-    glossary_id, glossary = _served_glossary(asked, served)
+    glossary_id, glossary = _asked_glossary(asked, served)
     profile = asked.get("profile", DEFAULT_PROFILE)
     if profile not in glossary.profiles:
         raise _unfit("profile", profile, f"it is one of {', '.join(glossary.profiles)}")
     source_lang = asked.get("source_lang", glossary.source_lang)
     if source_lang != glossary.source_lang:
         raise _unfit("source_lang", source_lang, f"{glossary_id} is spoken in {glossary.source_lang}")
-    return SessionSettings(
+    settings = SessionSettings(
         glossary=glossary_id,
+        version=asked.get("version", LATEST),
         format=_format(asked),
         profile=profile,
         decision=glossary.profiles[profile],
@@ -113,6 +128,7 @@ def settings_of_query(query: str, served: Mapping[str, ServedGlossary]) -> Sessi
         vad_events=_flag(asked, "vad_events", default=True),
         abstain_events=_flag(asked, "abstain_events", default=False),
     )
+    return settings, glossary
 
 
 def _unfit(field: str, value: str, cure: str) -> RefusedSession:
@@ -135,21 +151,40 @@ def _unique_pairs(query: str) -> dict[str, str]:
     return asked
 
 
-def _served_glossary(asked: Mapping[str, str], served: Mapping[str, ServedGlossary]) -> tuple[str, ServedGlossary]:
-    there = ", ".join(served) or "none"
+def served_glossary(
+    glossary_id: str, version: str, served: Mapping[str, ServedGlossary], *, also: ServedGlossary | None = None
+) -> ServedGlossary:
+    """The glossary that is asked for, if that version of it is served.
+
+    Args:
+        glossary_id: of one glossary, or of several, the first of which wins: "mine,shared".
+        version: `LATEST`, or the version.
+        served: what is served.
+        also: a version of it that may be taken too, though it is no longer served.
+
+    Raises:
+        RefusedSession: it is not (4404).
+    """
+    glossary = served.get(glossary_id)
+    if glossary is None:
+        unknown = next((one for one in glossary_id.split(",") if one not in served), glossary_id)
+        message = f"there is no glossary {shown(unknown)} here; there are: {', '.join(served) or 'none'}"
+        raise RefusedSession("unknown_glossary", CloseCode.GLOSSARY, message, field="glossary")
+    if version in (LATEST, glossary.version):
+        return glossary
+    if also is not None and version == also.version:
+        return also
+    message = f"version {shown(version)} of {glossary_id} is not served: ask for {LATEST} or {glossary.version}"
+    raise RefusedSession("unknown_version", CloseCode.GLOSSARY, message, field="version")
+
+
+def _asked_glossary(asked: Mapping[str, str], served: Mapping[str, ServedGlossary]) -> tuple[str, ServedGlossary]:
     glossary_id = asked.get("glossary")
     if glossary_id is None:
+        there = ", ".join(served) or "none"
         message = f"glossary is missing in the address: add ?glossary=ID with one of {there}"
         raise RefusedSession("missing_key", CloseCode.CONFIG, message, field="glossary")
-    if glossary_id not in served:
-        message = f"there is no glossary {shown(glossary_id)} here; there are: {there}"
-        raise RefusedSession("unknown_glossary", CloseCode.GLOSSARY, message, field="glossary")
-    glossary = served[glossary_id]
-    version = asked.get("version", LATEST)
-    if version not in (LATEST, glossary.version):
-        message = f"version {shown(version)} of {glossary_id} is not served: ask for {LATEST} or {glossary.version}"
-        raise RefusedSession("unknown_version", CloseCode.GLOSSARY, message, field="version")
-    return glossary_id, glossary
+    return glossary_id, served_glossary(glossary_id, asked.get("version", LATEST), served)
 
 
 def _target_lang(asked: Mapping[str, str], glossary: ServedGlossary) -> str | None:

@@ -1,35 +1,43 @@
 """The glossary as a stream searches it: entries, their spoken forms, one unit vector per form.
 
-Immutable: several streams may search one index at a time; a new glossary is a new index.
+Immutable: several streams may search one index at a time; a new glossary is a new index. A small index is held in
+memory; of a large one that was loaded, entries and forms are parsed and vectors read when they are asked for.
 """
 
-import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.entries import Entry, Form, parse_entries, render_entries
+from streaming.entries import Entry, Form, render_lines
+from streaming.entry_lines import EntryLines
+from streaming.errors import IndexFolderError
 from streaming.index_folder import (
     BACKGROUND_FILE,
     ENTRIES_FILE,
+    OFFSETS_FILE,
     REPORT_FILE,
+    SEARCH_FILE,
     VECTORS_FILE,
     GlossarySource,
     IndexFacts,
+    NewContent,
     damaged,
     read_index_folder,
     write_index_folder,
 )
+from streaming.mapped_arrays import pack_array, view_array
+from streaming.vector_search import ExactSearch, SearchFacts, VectorSearch, unpack_search
 
-__all__ = ["BACKGROUND_COLUMNS", "Entry", "Form", "Neighbour", "Origin", "TermIndex"]
+__all__ = ["BACKGROUND_COLUMNS", "Entry", "Form", "Neighbour", "TermIndex"]
 
 BACKGROUND_COLUMNS = 4
+# An index of at most so many forms is parsed whole when it is loaded.
+PARSED_FORMS = 20_000
 _UNIT_NORM_TOLERANCE = 1e-3
 
 
@@ -41,40 +49,38 @@ class Neighbour:
     similarity: float
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an index comes from: the encoder that embedded it, its version, the glossary files it was built from."""
-
-    encoder_id: str
-    version: str
-    sources: tuple[GlossarySource, ...] = field(default=())
-
-
 class TermIndex:
-    """Entries and forms behind an exact inner-product search.
+    """Entries and forms behind an inner-product search.
+
+    Ask for what you need of a large index: `entries[i]`, `forms[i]`, `background[i]` and `vectors_of` read only that;
+    iterating over `entries` or `forms` parses them all, `vectors` copies them all.
 
     Attributes:
-        entries: the glossary, in its order.
-        forms: spoken forms, grouped by entry, at least one per entry.
-        background: float32[n_forms, 4], statistics of each form against background speech.
+        entries: the glossary, in its order; a sequence, of which a large loaded index parses what is asked for.
+        forms: spoken forms, grouped by entry, at least one per entry; a sequence like `entries`.
+        background: float32[n_forms, 4], statistics of each form against background speech; mapped where it is large.
     """
+
+    entries: Sequence[Entry]
+    forms: Sequence[Form]
+    background: NDArray[np.float32]
 
     def __init__(
         self,
         entries: Sequence[Entry],
         forms: Sequence[Form],
-        vectors: NDArray[np.float32],
+        vectors: NDArray[np.float32] | VectorSearch,
         background: NDArray[np.float32],
         encoder_id: str,
         version: str,
         sources: Sequence[GlossarySource] = (),
     ) -> None:
-        """Check the parts against each other and make the search structure.
+        """Check the parts against each other.
 
         Args:
             entries: at least one.
             forms: grouped by `entry_index`, every entry at least once.
-            vectors: float32[n_forms, dim], unit norm.
+            vectors: float32[n_forms, dim], unit norm, which are then searched exactly; or a search among them.
             background: float32[n_forms, 4].
             encoder_id: names the encoder that made `vectors`.
             version: names this state of the glossary.
@@ -83,25 +89,30 @@ class TermIndex:
         Raises:
             ValueError: the parts do not fit together.
         """
-        _check_vectors(vectors, len(forms))
-        flat = faiss.IndexFlatIP(vectors.shape[1])
-        flat.add(np.ascontiguousarray(vectors, np.float32))
-        self._assemble(tuple(entries), tuple(forms), flat, background, Origin(encoder_id, version, tuple(sources)))
+        owners = [form.entry_index for form in forms]
+        if sorted(set(owners)) != list(range(len(entries))):
+            raise ValueError(f"the forms do not cover each of the {len(entries)} entries")
+        if any(left > right for left, right in itertools.pairwise(owners)):
+            raise ValueError("the forms are not grouped by entry")
+        if isinstance(vectors, np.ndarray):
+            _check_vectors(vectors, len(forms))
+            vectors = ExactSearch.of(vectors)
+        langs = tuple(dict.fromkeys(lang for entry in entries for lang in entry.translations))
+        facts = IndexFacts(
+            version, encoder_id, vectors.dim, len(entries), len(forms), tuple(sources), langs, vectors.facts
+        )
+        self._assemble(tuple(entries), tuple(forms), vectors, background, facts)
 
     def _assemble(
         self,
-        entries: tuple[Entry, ...],
-        forms: tuple[Form, ...],
-        flat: faiss.IndexFlatIP,
+        entries: Sequence[Entry],
+        forms: Sequence[Form],
+        search: VectorSearch,
         background: NDArray[np.float32],
-        origin: Origin,
+        facts: IndexFacts,
     ) -> None:
-        if sorted({form.entry_index for form in forms}) != list(range(len(entries))):
-            raise ValueError(f"the forms do not cover each of the {len(entries)} entries")
-        if any(left.entry_index > right.entry_index for left, right in itertools.pairwise(forms)):
-            raise ValueError("the forms are not grouped by entry")
-        if not entries or flat.ntotal != len(forms):
-            raise ValueError(f"{len(entries)} entries with {len(forms)} forms do not go with {flat.ntotal} vectors")
+        if not entries or search.count != len(forms):
+            raise ValueError(f"{len(entries)} entries with {len(forms)} forms do not go with {search.count} vectors")
         if background.shape != (len(forms), BACKGROUND_COLUMNS) or background.dtype != np.float32:
             raise ValueError(
                 f"the background statistics are {background.dtype}{list(background.shape)} instead of "
@@ -109,39 +120,58 @@ class TermIndex:
             )
         if not np.isfinite(background).all():
             raise ValueError("the background statistics hold a value that is not finite")
-        self.entries = entries
-        self.forms = forms
+        self.entries, self.forms = entries, forms
         self.background = background
-        self._flat = flat
-        self._origin = origin
+        self._search, self._facts = search, facts
 
     @property
     def dim(self) -> int:
         """Length of the vectors."""
-        return int(self._flat.d)
+        return self._facts.dim
 
     @property
     def encoder_id(self) -> str:
         """The encoder that embedded the forms; queries must come from the same."""
-        return self._origin.encoder_id
+        return self._facts.encoder_id
 
     @property
     def version(self) -> str:
         """The name of this state of the glossary."""
-        return self._origin.version
+        return self._facts.version
+
+    def version_of(self, entry_index: int) -> str:
+        """The version in which an entry is found: that of the index, for all."""
+        return self.version
 
     @property
     def sources(self) -> tuple[GlossarySource, ...]:
         """The glossary files this index was built from."""
-        return self._origin.sources
+        return self._facts.sources
+
+    @property
+    def target_langs(self) -> tuple[str, ...]:
+        """Codes of the translations in the order of the glossary; "" where the language is not named."""
+        return self._facts.target_langs
+
+    @property
+    def search_facts(self) -> SearchFacts:
+        """How this index is searched, and what was measured of it when it was built."""
+        return self._facts.search
 
     @property
     def vectors(self) -> NDArray[np.float32]:
-        """A copy of the vectors, float32[n_forms, dim], unit norm."""
-        return np.asarray(self._flat.reconstruct_n(0, self._flat.ntotal), np.float32)
+        """A copy of all vectors, float32[n_forms, dim], unit norm. Of a large index, take `vectors_of`."""
+        return self.vectors_of(np.arange(len(self.forms)))
+
+    def vectors_of(self, forms: NDArray[np.integer] | Sequence[int]) -> NDArray[np.float32]:
+        """The vectors of some forms, float32[n, dim], unit norm; no others are read.
+
+        For canary queries, for the similarity of a candidate, for a layered index.
+        """
+        return self._search.vectors_of(np.asarray(forms, np.int64).reshape(-1))
 
     def search(self, queries: NDArray[np.float32], top_k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Find the nearest forms of each query.
+        """Find the nearest forms of each query; `search_facts` tells whether all of them are found.
 
         Args:
             queries: float32[m, dim], unit norm.
@@ -158,8 +188,7 @@ class TermIndex:
         if top_k < 1:
             raise ValueError(f"top_k is {top_k}, it must be at least 1")
         k = min(top_k, len(self.forms))
-        similarities, indices = self._flat.search(np.ascontiguousarray(queries, np.float32), k)
-        return np.asarray(indices, np.int64), np.asarray(similarities, np.float32)
+        return self._search.search(np.ascontiguousarray(queries, np.float32), k)
 
     def neighbours(self, query: NDArray[np.float32], top_k: int) -> list[Neighbour]:
         """The nearest forms of one query float32[dim], best first."""
@@ -176,23 +205,26 @@ class TermIndex:
         Raises:
             IndexFolderError: `folder` exists, or the disk refuses.
         """
-        background = io.BytesIO()
-        np.save(background, self.background, allow_pickle=False)
-        files = {
-            VECTORS_FILE: faiss.serialize_index(self._flat).tobytes(),
-            ENTRIES_FILE: render_entries(self.entries, self.forms),
-            BACKGROUND_FILE: background.getvalue(),
+        lines, offsets = render_lines(self.entries, self.forms)
+        search, vectors = self._search.pack()
+        files: dict[str, NewContent] = {
+            SEARCH_FILE: search,
+            ENTRIES_FILE: lines,
+            OFFSETS_FILE: pack_array(offsets),
+            BACKGROUND_FILE: pack_array(self.background),
         }
+        if vectors is not None:
+            files[VECTORS_FILE] = pack_array(vectors)
         if report is not None:
             files[REPORT_FILE] = report
-        facts = IndexFacts(
-            self.version, self.encoder_id, self.dim, len(self.entries), len(self.forms), self._origin.sources
-        )
-        write_index_folder(folder, facts, files)
+        write_index_folder(folder, self._facts, files)
 
     @classmethod
     def load(cls, folder: Path, encoder_id: str) -> Self:
         """Read an index folder.
+
+        All of it is hashed. Of an index with more than `PARSED_FORMS` forms the lines of the entries are parsed only
+        when they are asked for; the folder may be renamed or removed meanwhile.
 
         Args:
             folder: what `save` wrote.
@@ -203,17 +235,17 @@ class TermIndex:
         """
         facts, files = read_index_folder(folder, encoder_id)
         try:
-            entries, forms = parse_entries(files[ENTRIES_FILE])
-            flat = _parse_vectors(files[VECTORS_FILE])
-            background = np.load(io.BytesIO(files[BACKGROUND_FILE]), allow_pickle=False)
-            if (flat.d, len(entries), len(forms)) != (facts.dim, facts.entries, facts.forms):
-                raise ValueError(
-                    f"it holds {len(entries)} entries, {len(forms)} forms of dimension {flat.d}, the manifest says "
-                    f"{facts.entries}, {facts.forms} and {facts.dim}"
-                )
+            shape = (facts.forms, facts.dim)
+            search = unpack_search(SEARCH_FILE, files[SEARCH_FILE], files.get(VECTORS_FILE), facts.search, shape)
+            background = view_array(
+                files[BACKGROUND_FILE], BACKGROUND_FILE, np.float32, (facts.forms, BACKGROUND_COLUMNS)
+            )
+            offsets = view_array(files[OFFSETS_FILE], OFFSETS_FILE, np.int64, (facts.entries + 1, 2))
+            lines = EntryLines(files[ENTRIES_FILE], offsets)
+            entries, forms = lines.parse_all() if facts.forms <= PARSED_FORMS else (lines.entries, lines.forms)
             index = cls.__new__(cls)
-            index._assemble(entries, forms, flat, background, Origin(facts.encoder_id, facts.version, facts.sources))
-        except (ValueError, KeyError, TypeError, RuntimeError, EOFError) as cause:
+            index._assemble(entries, forms, search, background, facts)
+        except (ValueError, RuntimeError, IndexFolderError) as cause:
             raise damaged(folder, str(cause)) from cause
         return index
 
@@ -226,10 +258,3 @@ def _check_vectors(vectors: NDArray[np.float32], n_forms: int) -> None:
     if not bool(np.all(np.abs(norms - 1) < _UNIT_NORM_TOLERANCE)):
         worst = int(np.argmax(np.nan_to_num(np.abs(norms - 1), nan=np.inf)))
         raise ValueError(f"the vector of form {worst} has norm {norms[worst]:.4g} instead of 1")
-
-
-def _parse_vectors(content: bytes) -> faiss.IndexFlatIP:
-    flat = faiss.deserialize_index(np.frombuffer(content, np.uint8))
-    if not isinstance(flat, faiss.IndexFlatIP):
-        raise ValueError(f"{VECTORS_FILE} holds a {type(flat).__name__}, not an IndexFlatIP")
-    return flat

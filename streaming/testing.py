@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.audio import AudioFormat, float_to_pcm16
-from streaming.decision import Candidate
+from streaming.decision import Candidate, DecisionConfig
 from streaming.encoder import EncodedContext
 from streaming.entries import Entry
+from streaming.entry_register import EntryRegister
 from streaming.events import SAMPLE_RATE
+from streaming.evidence import Sightings
+from streaming.pipeline import Pipeline, PipelineConfig
+from streaming.session_settings import ServedGlossary, SessionSettings
 from streaming.spans import FRAME_SAMPLES
 from streaming.symbols import CHARACTERS, PHONEMES
 
@@ -28,11 +32,35 @@ class ToneIndex:
     """An index without vectors: the entries that the tones stand for."""
 
     entries: tuple[Entry, ...]
+    version: str = "v1"
+
+    def version_of(self, entry_index: int) -> str:
+        """The same for all."""
+        return self.version
 
 
 def tone_index() -> ToneIndex:
     """One entry for each of TONES, with a German translation."""
     return ToneIndex(tuple(Entry(f"tones:{f}", f"{f} hertz tone", {"de": f"Ton von {f} Hertz"}) for f in TONES))
+
+
+def tone_glossary(index: ToneIndex | None = None, target_langs: tuple[str, ...] = ("de",)) -> ServedGlossary:
+    """The tones as a glossary that is heard by the real pipeline over fakes."""
+    searched = index or tone_index()
+
+    def open_pipeline(settings: SessionSettings) -> Pipeline:
+        config = PipelineConfig(decision=settings.decision, format=settings.format)
+        return Pipeline(FakeEncoder(), searched, FakeScorer(), FakeVoiceDetector(), config)
+
+    return ServedGlossary(
+        version=searched.version,
+        terms=len(searched.entries),
+        profiles={"booth": DecisionConfig(threshold=0.5), "mt": DecisionConfig(threshold=0.3, max_hints_per_hop=10)},
+        open=open_pipeline,
+        take_over=lambda pipeline: pipeline.replace_index(searched, FakeScorer()),
+        register=EntryRegister(searched.entries),
+        target_langs=target_langs,
+    )
 
 
 def synthetic_pcm(
@@ -127,6 +155,14 @@ class FakeScorer:
                     first, last = (context_start_sample + frame * FRAME_SAMPLES for frame in (start, end))
                     candidates.append(Candidate(entry_index, entry_index, first, last, probability))
         return candidates
+
+    @property
+    def sightings(self) -> Sightings:
+        """Nothing."""
+        return {}
+
+    def go_on_from(self, sightings: Sightings) -> None:
+        """Nothing to remember."""
 
     def reset(self) -> None:
         """Nothing to forget."""

@@ -1,6 +1,7 @@
 """Frozen dataclasses <-> JSON objects, led by the annotations: the codec under the wire protocol.
 
-A field without a default is always written (None as null); a field with a default is left out when it is None.
+A field without a default is always written (None as null); a field with a default is left out when it is None. A field
+has its own name on the wire, or the one that `wire_name` gives it.
 """
 
 import math
@@ -16,7 +17,13 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 
 _SHOWN_CHARACTERS = 60
 _NAMES: dict[object, str] = {bool: "true or false", int: "an integer", float: "a finite number", str: "a string"}
+_WIRE_NAME = "wire_name"
 _Record = TypeVar("_Record")
+
+
+def wire_name(name: str) -> Mapping[str, str]:
+    """Metadata of a dataclass field that is called `name` on the wire: a word that Python keeps to itself."""
+    return {_WIRE_NAME: name}
 
 
 class FieldError(WireError):
@@ -41,7 +48,7 @@ def write_record(record: object) -> JsonObject:
     for field in fields(record):
         value = getattr(record, field.name)
         if value is not None or _is_required(field):
-            written[field.name] = _write(value)
+            written[_name(field)] = _write(value)
     return written
 
 
@@ -58,7 +65,7 @@ def read_record(kind: type[_Record], value: Mapping[str, JsonValue], *, strict: 
     Raises:
         FieldError: a field is unknown (when strict), missing, or not of its type.
     """
-    hints, required = _shape(kind)
+    hints, required, names = _shape(kind)
     for name in value:
         if strict and name not in hints:
             known = ", ".join(hints) or "none"
@@ -66,19 +73,26 @@ def read_record(kind: type[_Record], value: Mapping[str, JsonValue], *, strict: 
     for name in required:
         if name not in value:
             raise FieldError(path + name, f"the field {shown(path + name)} is missing")
-    return kind(**{name: _read(hints[name], value[name], path + name, strict) for name in hints if name in value})
+    given = [name for name in hints if name in value]
+    return kind(**{names[name]: _read(hints[name], value[name], path + name, strict) for name in given})
 
 
 def _is_required(field: "Field[Any]") -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _shape(kind: type) -> tuple[dict[str, object], tuple[str, ...]]:
-    """Annotations by field, and the fields that have no default."""
+def _name(field: "Field[Any]") -> str:
+    name: str = field.metadata.get(_WIRE_NAME, field.name)
+    return name
+
+
+def _shape(kind: type) -> tuple[dict[str, object], tuple[str, ...], dict[str, str]]:
+    """By names on the wire: the annotations, the fields that have no default, and the names in Python."""
     hints = get_type_hints(kind)
     return (
-        {field.name: hints[field.name] for field in fields(kind)},
-        tuple(field.name for field in fields(kind) if _is_required(field)),
+        {_name(field): hints[field.name] for field in fields(kind)},
+        tuple(_name(field) for field in fields(kind) if _is_required(field)),
+        {_name(field): field.name for field in fields(kind)},
     )
 
 

@@ -1,4 +1,4 @@
-"""`termcue glossaries`: what is published."""
+"""`termcue glossaries`: what is published, and its versions."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.commands.glossary_versions import diff, export, prune, rollback
 from app.notes import counted, note
 from app.options import data_dir_option, json_option
 
@@ -16,12 +17,14 @@ EPILOG = """\b
 Examples:
   termcue glossaries list
   termcue glossaries show talks
+  termcue glossaries rollback talks
+  termcue glossaries export talks --out talks.xlsx
 """
 
 
 @click.group(epilog=EPILOG)
 def glossaries() -> None:
-    """List and show published glossaries."""
+    """List published glossaries; show, compare, export, roll back and prune their versions."""
 
 
 @glossaries.command(name="list", epilog="\b\nExample:\n  termcue glossaries list --json\n")
@@ -66,9 +69,10 @@ def list_published(data_dir: Path | None, as_json: bool) -> None:
 def show(glossary_id: str, data_dir: Path | None, as_json: bool) -> None:
     """Show the report of a glossary's current version and its other versions."""
     from app.places import Places
-    from index_builder.publish import current
+    from index_builder.publish import current, versions
 
-    folder = current(Places.of(data_dir).data, glossary_id)
+    places = Places.of(data_dir)
+    folder = current(places.data, glossary_id)
     report = _report(folder, glossary_id)
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
@@ -77,8 +81,12 @@ def show(glossary_id: str, data_dir: Path | None, as_json: bool) -> None:
         f"{report.id}: {counted(report.entries, 'entry', 'entries')}, {counted(report.forms, 'spoken form')}, "
         f"{counted(len(report.rejected), 'rejected row')}"
     )
-    for version in sorted(path.name for path in folder.parent.iterdir() if not path.name.startswith(".")):
+    for version in versions(places.data, glossary_id):
         click.echo(f"{'*' if version == folder.name else ' '} {version}")
+
+
+for command in (rollback, prune, diff, export):
+    glossaries.add_command(command)
 
 
 def _report(folder: Path, glossary_id: str) -> "IndexReport":

@@ -1,12 +1,14 @@
 """`termcue listen`: hints from a file, standard input or the microphone, computed in this process."""
 
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from app.inputs import MICROPHONE, SAMPLE, open_source, print_devices
+from app.inputs import MICROPHONE, SAMPLE, STDIN, open_source, print_devices
 from app.notes import note
 from app.options import (
     data_dir_option,
@@ -20,6 +22,7 @@ from app.options import (
 )
 
 if TYPE_CHECKING:
+    from app.watched import Source
     from streaming.providers import Provider
 
 EPILOG = """\b
@@ -39,7 +42,9 @@ ADVICE = """listen needs to know what to hear and which terms to listen for. For
 @click.command(epilog=EPILOG)
 @click.argument("source", required=False)
 @click.option(
-    "--glossary", metavar="FILE|ID", help="Terms to listen for: a glossary file, or the id of a published one."
+    "--glossary",
+    metavar="FILE|ID[,...]",
+    help="Terms to listen for: a glossary file, or the id of a published one; of several (a.csv,talks) the first wins.",
 )
 @target_lang_option
 @sensitivity_options
@@ -75,6 +80,8 @@ def listen(
     SOURCE is an audio file (any rate, mono or stereo), "-" for raw s16le mono on standard input, "mic" for
     the microphone, or "sample" for the bundled recordings, which bring their own glossary.
 
+    Of live sound, a new version of the glossary, or its file saved again, is taken over at once.
+
     Ctrl-C ends the audio: the last hints and the sum still come. A second Ctrl-C stops at once.
     """
     if list_devices:
@@ -82,12 +89,14 @@ def listen(
         return
     if source is None or (glossary is None and source != SAMPLE):
         raise click.UsageError(ADVICE, context)
-    from app.glossaries import open_glossary
+    from app.glossaries import open_layers
     from app.interrupt import UntilInterrupt
     from app.listening import listen_to
     from app.places import Places
     from app.render import HintTable, JsonLines
+    from app.watched import followed, sources_of
     from app.wiring import (
+        OpenGlossary,
         Sensitivity,
         Told,
         calibration_warning,
@@ -95,6 +104,7 @@ def listen(
         load_folder,
         load_model,
         local_session,
+        serve_glossary,
     )
 
     sensitivity = Sensitivity(profile, *_one_of(context, false_hints_per_hour, threshold))
@@ -102,15 +112,25 @@ def listen(
     folder = load_folder(model)
     if (warning := calibration_warning(folder)) is not None:
         note(warning)
-    opened = open_glossary(glossary, folder, Places.of(data_dir), provider)
+    places, loaded = Places.of(data_dir), load_model(folder, provider)
+    followable: dict[str, Source] = {}
+    if glossary is not None and (realtime or source in (MICROPHONE, STDIN)):
+        serve = partial(serve_glossary, loaded, sensitivities=[sensitivity])
+        followable = dict(sources_of([glossary], serve, folder, places, provider)())
+    stamps = {name: followed_source.stamp() for name, followed_source in followable.items()}
+    opened = open_layers(glossary, folder, places, provider)
     lang = choose_target_lang(opened, target_lang)
     if target_lang is None and len(opened.target_langs) > 1:
         others = ", ".join(opened.target_langs[1:])
         note(f"translations are shown in {lang}; --target-lang takes also {others}")
     told = Told(lang, vad_events=vad_events, abstentions=abstentions)
-    session = local_session(load_model(folder, provider), opened, sensitivity, told, audio.format)
     heard = UntilInterrupt(audio)
-    listen_to(heard, session, JsonLines() if as_json else HintTable(note))
+    with ExitStack() as stack:
+        catalogue = None
+        if isinstance(opened, OpenGlossary) and opened.id in followable:
+            catalogue = stack.enter_context(followed(opened, followable[opened.id], stamps[opened.id]))
+        session = local_session(loaded, opened, sensitivity, told, audio.format, catalogue)
+        listen_to(heard, session, JsonLines() if as_json else HintTable(note))
     # A microphone has no other end; any other source was not heard to its own.
     if heard.is_interrupted and source != MICROPHONE:
         raise click.Abort

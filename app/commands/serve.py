@@ -59,14 +59,17 @@ def serve(
 ) -> None:
     """Serve hints to websocket clients at ws://HOST:PORT/v1/hints, until SIGTERM or Ctrl-C.
 
-    Without keys the server listens on this machine only.
+    A new version of a published glossary, or a file that is saved again, is taken over while people speak. Clients may
+    layer several glossaries: ?glossary=mine,shared. Without keys the server listens on this machine only.
     """
     from app.glossaries import open_glossary, open_published
     from app.places import Places
     from app.tls import server_tls
-    from app.wiring import by_id, calibration_warning, load_folder, load_model, serve_glossary
+    from app.watched import sources_of
+    from app.wiring import by_id, calibration_warning, catalogue_of, load_folder, load_model, serve_glossary
     from index_builder.publish import published
     from streaming.api_keys import ApiKeys
+    from streaming.catalogue_watch import CatalogueWatch
     from streaming.server import ServerConfig, run_server
 
     places = Places.of(data_dir)
@@ -85,10 +88,13 @@ def serve(
     folder = load_folder(model)
     if (warning := calibration_warning(folder)) is not None:
         note(warning)
+    loaded = load_model(folder, provider)
+    sources = sources_of(glossary, lambda each: serve_glossary(loaded, each), folder, places, provider)
+    # Asked before the glossaries are read, so that what is published meanwhile is noticed.
+    stamps = {name: source.stamp() for name, source in sources().items()}
     # A glossary that was asked for must open; of all the published ones, those that can.
     asked = [open_glossary(name, folder, places, provider) for name in glossary]
-    opened = by_id(asked or open_published(names, folder, places))
-    loaded = load_model(folder, provider)
-    served = {name: serve_glossary(loaded, each) for name, each in opened.items()}
-    listed = ", ".join(f"{name} ({counted(each.terms, 'term')})" for name, each in served.items())
-    run_server(config, served, keys, on_ready=lambda url: note(f"serving {listed} at {url}"))
+    catalogue = catalogue_of(loaded, by_id(asked or open_published(names, folder, places)))
+    listed = ", ".join(f"{name} ({counted(each.terms, 'term')})" for name, each in catalogue.items())
+    with CatalogueWatch(catalogue, sources, stamps):
+        run_server(config, catalogue, keys, on_ready=lambda url: note(f"serving {listed} at {url}"))

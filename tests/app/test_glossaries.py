@@ -6,15 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from app.glossaries import open_glossary, open_published
+from app.glossaries import (
+    GlossarySettings,
+    open_glossary,
+    open_layers,
+    open_published,
+    publish_glossary,
+    with_published_ids,
+)
 from app.places import Places
 from index_builder.build import build_index
 from index_builder.formats import GlossaryFile, Languages, parse_glossary
 from index_builder.glossary import assemble
-from index_builder.publish import publish, published, version_name
+from index_builder.publish import publish, published, sole_publisher, version_name
 from index_builder.report import IndexReport
 from index_builder.testing import HashEncoder, LetterPronouncer, flat_background
-from streaming.errors import IndexFolderError
+from streaming.errors import GlossaryError, IndexFolderError, SettingError
 from streaming.model_folder import BUNDLED, ModelFolder
 
 
@@ -59,3 +66,41 @@ def test_version_under_another_name_is_not_opened(tmp_path: Path, folder: ModelF
     (tmp_path / "glossaries" / "terms" / "CURRENT").write_text(f"{other}\n")
     with pytest.raises(IndexFolderError, match=f"is damaged: it holds the version '{version.name}'"):
         open_glossary("terms", folder, Places.of(tmp_path))
+
+
+def test_second_publisher_is_refused_before_it_builds(tmp_path: Path, folder: ModelFolder) -> None:
+    """Minutes of embedding are not spent on a version that could not be published."""
+    file = GlossaryFile(Path("g.csv"), b"plague\n")
+    glossary = assemble("talks", [parse_glossary(file, Languages())])
+    places = Places.of(tmp_path)
+    # Building would fail: no model goes by that name.
+    with sole_publisher(tmp_path, "talks"), pytest.raises(IndexFolderError, match="is being changed by process"):
+        publish_glossary(glossary, [file], folder, places, GlossarySettings())
+    assert published(tmp_path) == []
+
+
+def test_entries_keep_the_ids_of_the_published_version(tmp_path: Path) -> None:
+    """Whoever inserts a row does not rename what follows; without a published version nothing changes."""
+    places = Places.of(tmp_path)
+    glossary = assemble("terms", [parse_glossary(GlossaryFile(Path("g.csv"), b"ion\nplague\n"), Languages())])
+    assert with_published_ids(glossary, places) is glossary
+    _publish(tmp_path, "terms")
+    kept = with_published_ids(glossary, places)
+    assert {each.entry.term: each.entry.entry_id for each in kept.entries} == {
+        "plague": "terms:000001",
+        "ion": "terms:000002",
+    }
+
+
+def test_layers_are_opened_in_their_order(tmp_path: Path, folder: ModelFolder) -> None:
+    """Ids parted by commas are one glossary, of which the first wins; one id, or a file of such a name, is itself."""
+    places = Places.of(tmp_path)
+    for glossary_id in ("mine", "all"):
+        _publish(tmp_path, glossary_id)
+    layers = open_layers("mine,all", folder, places)
+    assert (layers.id, [form.text for form in layers.index.forms]) == ("mine,all", ["plague"])
+    assert open_layers("mine", folder, places).id == "mine"
+    with pytest.raises(SettingError, match="two glossaries are called 'mine'"):
+        open_layers("mine,mine", folder, places)
+    with pytest.raises(GlossaryError, match="'other' is neither"):
+        open_layers("mine,other", folder, places)

@@ -11,28 +11,14 @@ from app.render import JsonLines
 from streaming.audio import AudioFormat
 from streaming.decision import DecisionConfig
 from streaming.errors import AudioError
-from streaming.pipeline import Pipeline, PipelineConfig
 from streaming.protocol import Limits
-from streaming.session import ServedGlossary, Session, SessionSettings
+from streaming.session import Session, SessionSettings
 from streaming.sources import RealTimeSource
-from streaming.testing import (
-    TONES,
-    FakeEncoder,
-    FakeScorer,
-    FakeVoiceDetector,
-    ListSource,
-    synthetic_pcm,
-    tone_index,
-)
+from streaming.testing import TONES, ListSource, synthetic_pcm, tone_glossary
 
 FORMAT = AudioFormat()
 DECISION = DecisionConfig(threshold=0.5)
 SPEECH = synthetic_pcm([(0, 300), (TONES[0], 400), (0, 900), (TONES[1], 400), (0, 600)])
-
-
-def _pipeline(settings: SessionSettings) -> Pipeline:
-    config = PipelineConfig(decision=settings.decision, format=settings.format)
-    return Pipeline(FakeEncoder(), tone_index(), FakeScorer(), FakeVoiceDetector(), config)
 
 
 def _session(vad_events: bool = False, abstentions: bool = False) -> Session:
@@ -46,9 +32,7 @@ def _session(vad_events: bool = False, abstentions: bool = False) -> Session:
         vad_events=vad_events,
         abstain_events=abstentions,
     )
-    served = ServedGlossary(
-        version="v1", terms=len(TONES), profiles={"booth": DECISION}, open=_pipeline, target_langs=("de",)
-    )
+    served = tone_glossary()
     return Session("local", settings, served, served.open(settings), Limits())
 
 

@@ -156,9 +156,14 @@ BAD_GLOSSARIES: dict[str, tuple[bytes | None, str]] = {
     "empty": (b"", "is empty"),
     "no usable term": (b"term,de\n,leer\n???,Zeichen\n", "no usable term"),
     "header only": (b"term,de\n", "no usable term"),
-    "Latin-1": ("term,de\nsoul,Gem\u00fct\n".encode("latin-1"), "not UTF-8: byte 0xfc at offset 16 (line 2)"),
-    "UTF-16": ("term\nkernel\n".encode("utf-16"), "UTF-16"),
-    "spreadsheet": (b"PK\x03\x04" + bytes(100), "zip archive"),
+    "damaged UTF-8": (
+        "term,de\nsoul,Gem\u00fct\n".encode() + b"x,\xfc\n",
+        "damaged UTF-8: byte 0xfc at offset 22 (line 3)",
+    ),
+    "half of UTF-16": ("term\nkernel\n".encode("utf-16")[:-1], "damaged UTF-16"),
+    "damaged spreadsheet": (b"PK\x03\x04" + bytes(100), "damaged archive"),
+    "old spreadsheet": (b"\xd0\xcf\x11\xe0" + bytes(100), "save it as XLSX without a password"),
+    "bomb of entities": (b"<!DOCTYPE tbx [<!ENTITY a 'lol'>]><tbx>&a;</tbx>", "entity 'a' is declared"),
     "10,000 characters": (b"term\n" + b"x" * 10_000 + b"\n", "10000 characters"),
 }
 
@@ -175,6 +180,16 @@ def test_bad_glossary_is_refused(place: Place, capsys: pytest.CaptureFixture[str
     if content is not None:
         assert said in _refused(place, capsys, ["reindex", "terms.csv", "--id", "talks", "--json"])
     assert place.written() == set()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_any_common_encoding_is_read(place: Place, capsys: pytest.CaptureFixture[str], encoding: str) -> None:
+    """A glossary is read in the encoding that its program saved it in; a guess is told."""
+    (place.folder / "terms.csv").write_bytes("term,de\nsoul,Gemüt\n".encode(encoding))
+    assert run(["reindex", "terms.csv", "--check", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["entries"], report["rejected"]) == (1, [])
+    assert ("encoding" in [warning["kind"] for warning in report["warnings"]]) is (encoding == "cp1252")
 
 
 def test_byte_order_mark_and_duplicates_lose_nothing(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,9 +239,9 @@ def test_doubtful_glossary_is_told(place: Place, capsys: pytest.CaptureFixture[s
 
 def test_report_counts_in_the_singular(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """One row is one row and one entry."""
-    (place.folder / "terms.csv").write_text("term,de\ncountry,Land\n")
+    (place.folder / "terms.csv").write_text("term,de\nprudently,umsichtig\n")
     assert run(["reindex", "terms.csv", "--check"]) == 0
-    assert capsys.readouterr().out.startswith("1 row: 1 entry (1 spoken form), 0 merged")
+    assert "\n1 row: 1 entry (1 spoken form), 0 merged" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("source", "code"), [("mic", 0), ("talk.wav", 130)])

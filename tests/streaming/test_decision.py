@@ -184,7 +184,7 @@ def test_hints_are_forgotten_after_a_while() -> None:
     for hop in range(2_000):
         start = hop * HOP / SECOND
         [hint] = hints_of(decisions.feed(hop * HOP, (hop + 1) * HOP, [candidate(A, start, start + 0.3, 0.9)]))
-        sizes.append(len(decisions._emitted))
+        sizes.append(len(decisions._explained))
     assert hint.occurrence == 2_000
     assert max(sizes) == sizes[-1] < 100
 

@@ -18,6 +18,7 @@ from streaming.protocol import (
     Configure,
     Error,
     KeepAlive,
+    Limits,
     Marker,
     RejectedMessage,
     ServerMessage,
@@ -45,6 +46,7 @@ HINT = Hint(
     rank=1,
     occurrence=2,
     alternatives=(Alternative("acl2022:000114", "masked LM", {"zh": "掩码语言模型"}, 0.52),),
+    glossary_version="v3",
 )
 
 
@@ -87,7 +89,7 @@ def test_no_message_class_escapes_the_registries() -> None:
 
 def test_a_hint_is_written_as_the_protocol_shows_it() -> None:
     """Seconds, samples, the chosen translation and the latency stand in a hint as protocol.md prints them."""
-    written = json.loads(encode(hint_message(HINT, seq=41, glossary_version="v3", target_lang="zh")))
+    written = json.loads(encode(hint_message(HINT, seq=41, target_lang="zh")))
     assert written == {
         "type": "TermHint",
         "seq": 41,
@@ -114,7 +116,7 @@ def test_a_hint_is_written_as_the_protocol_shows_it() -> None:
 
 def test_the_type_stands_first_and_every_script_as_it_is() -> None:
     """A line of JSON starts with its type and does not escape translations."""
-    line = encode(hint_message(HINT, seq=0, glossary_version="v", target_lang="zh"))
+    line = encode(hint_message(HINT, seq=0, target_lang="zh"))
     assert line.startswith('{"type": "TermHint", "seq": 0')
     assert "掩码语言模型" in line
     assert "\n" not in line
@@ -142,7 +144,7 @@ def test_a_translation_is_the_chosen_or_the_only_one(
 def test_a_missing_translation_and_similarity_are_null() -> None:
     """Fields of every hint are there even when they hold nothing."""
     hint = dataclasses.replace(HINT, translations={}, raw_similarity=None)
-    written = json.loads(encode(hint_message(hint, seq=0, glossary_version="v", target_lang=None)))
+    written = json.loads(encode(hint_message(hint, seq=0, target_lang=None)))
     assert written["translation"] is None
     assert written["raw_similarity"] is None
 
@@ -184,7 +186,7 @@ def test_abstentions_and_speech_bounds_become_messages() -> None:
         ('{"type": "Configure", "threshold": "high"}', "invalid_config", "threshold"),
         ('{"type": "Configure", "max_hints_per_window": 2.5}', "invalid_config", "max_hints_per_window"),
         ('{"type": "Configure", "volume": 11}', "invalid_config", "volume"),
-        ('{"type": "Configure", "glossary": "other"}', "session_safe", "glossary"),
+        ('{"type": "Configure", "mute_entries": "all"}', "invalid_config", "mute_entries"),
         ('{"type": "Configure", "sample_rate": 8000}', "new_session_only", "sample_rate"),
         ('{"type": "Configure", "device": "cuda"}', "startup_only", "device"),
     ],
@@ -223,7 +225,7 @@ def test_a_newer_server_is_understood() -> None:
     )
     message = decode_server(begin)
     assert isinstance(message, messages.Begin)
-    assert message.limits == messages.Limits(max_frame_bytes=1_048_576, idle_timeout_s=30)
+    assert message.limits == Limits(max_frame_bytes=1_048_576, idle_timeout_s=30)
     assert decode_server('{"type":"Lag","seq":61,"lag_s":0.2}') is None
 
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from streaming.entries import Entry, Form, make_form
 from streaming.form_bank import FormBank
 from streaming.lexicon import Lexicon
 from streaming.scoring import ScoringConfig, TermScorer
+from streaming.span_reading import ReadingConfig
 from streaming.spans import FRAME_SAMPLES, PARTS, SpanGrid
 from streaming.symbols import BLANK, CHARACTERS, PHONEMES, phoneme_sequence
 from streaming.term_index import TermIndex
@@ -323,6 +325,25 @@ def test_an_earlier_sighting_counts_and_a_reset_forgets_it() -> None:
     assert scorer.evidence(_spoken(PLAGUE, end=140), HOP_FRAME, 90 * FRAME_SAMPLES)[0].features["seen_before"] == 0.0
 
 
+def test_a_sighting_is_carried_to_another_index_by_entry_and_form() -> None:
+    """A scorer over a new version goes on where that of the old one stopped, whatever the numbers of its forms."""
+    turned = [(form, BACKGROUND[n], np.eye(len(FORMS), dtype=np.float32)[n]) for n, form in enumerate(FORMS)][::-1]
+    entries = ENTRIES[::-1]
+    forms = [replace(form, entry_index=len(ENTRIES) - 1 - form.entry_index) for form, _, _ in turned]
+    vectors = np.stack([vector for _, _, vector in turned])
+    new = TermIndex(entries, forms, vectors, BACKGROUND, "x", "v2")
+    before, after = _scorer(), TermScorer(new, MeanSpanEncoder(), _calibration(), _config())
+    before.evidence(_spoken(PLAGUE, end=148), HOP_FRAME, 0)
+    after.go_on_from(before.sightings)
+    [found, *_] = after.evidence(_spoken(PLAGUE, end=132), HOP_FRAME, 16 * FRAME_SAMPLES)
+    assert (forms[found.form_index].text, found.features["seen_before"]) == ("plague", 1.0)
+    renamed = [replace(entry, entry_id=f"other:{entry.entry_id}") for entry in entries]
+    other = TermIndex(renamed, forms, vectors, BACKGROUND, "x", "v3")
+    stranger = TermScorer(other, MeanSpanEncoder(), _calibration(), _config())
+    stranger.go_on_from(before.sightings)
+    assert stranger.evidence(_spoken(PLAGUE, end=132), HOP_FRAME, 16 * FRAME_SAMPLES)[0].features["seen_before"] == 0.0
+
+
 def _competition() -> Competition:
     """A language of the two words "plan" and "gradients"."""
     said = (("plan", ("P", "L", "AE", "N")), ("gradients", ("G", "R", "EY", "D", "AH", "N", "T", "S")))
@@ -367,7 +388,7 @@ def _with_hidden(encoded: EncodedContext) -> EncodedContext:
 def test_verifier_says_how_likely_each_text_is_at_its_place() -> None:
     """The sum and the least of the tokens become evidence, both bounded; the verifier is asked once, of each span."""
     verifier = FakeVerifier({"plague": [-0.5, -1.0, -0.25]})
-    config = _config(floor=-99.0)
+    config = _config(floor=-99.0, reading=ReadingConfig(floor=-99.0))
     scorer = TermScorer(_index(), MeanSpanEncoder(), _calibration(), config, verifier=verifier)
     found = {FORMS[e.form_index].text: e for e in scorer.evidence(_with_hidden(_spoken(PLAGUE, 124)), 100)}
     assert (found["plague"].features["text"], found["plague"].features["text_least"]) == (-1.75, -1.0)

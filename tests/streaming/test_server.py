@@ -98,6 +98,7 @@ class Wrapped:
     def __init__(self, inner: HintPipeline) -> None:
         self.inner = inner
         self.configure = inner.configure
+        self.replace_index = inner.replace_index
 
     @property
     def received_samples(self) -> int:

@@ -4,9 +4,11 @@ from dataclasses import replace
 import pytest
 
 from streaming.decision import DecisionConfig
+from streaming.entry_register import EntryRegister
 from streaming.errors import SettingError
 from streaming.events import Abstention, Event, Hint, SpeechEnded, SpeechStarted
 from streaming.outbox import Outbox, OutboxConfig
+from streaming.pipeline_ports import Scorer, SearchedGlossary
 from streaming.protocol import (
     Abstain,
     Begin,
@@ -23,7 +25,7 @@ from streaming.protocol import (
     Warning,
 )
 from streaming.session import Close, Output, ServedGlossary, Session, SessionSettings, open_session
-from streaming.testing import synthetic_pcm
+from streaming.testing import FakeScorer, synthetic_pcm, tone_index
 
 LIMITS = Limits(max_frame_bytes=1000, idle_timeout_s=30)
 
@@ -52,6 +54,9 @@ class ScriptedPipeline:
     def configure(self, decision: DecisionConfig) -> None:
         self.configured.append(decision)
 
+    def replace_index(self, index: SearchedGlossary, scorer: Scorer) -> int:
+        raise AssertionError("nobody replaced the glossary")
+
     def _hint(self) -> Hint:
         self._hints += 1
         return Hint(f"h{self._hints}", "g:1", "ion", {"de": "Ion"}, 0, 8_000, 16_000, 0.9, None, 1, self._hints)
@@ -70,6 +75,8 @@ class Desk:
                 "mt": DecisionConfig(threshold=0.4, refractory_ms=300, max_hints_per_hop=9),
             },
             open=self._open,
+            take_over=lambda pipeline: pipeline.replace_index(tone_index(), FakeScorer()),
+            register=EntryRegister(tone_index().entries),
         )
 
     def _open(self, settings: SessionSettings) -> ScriptedPipeline:
@@ -346,7 +353,7 @@ def test_a_failure_is_announced(desk: Desk) -> None:
 
 def test_percentiles_are_those_of_the_sorted_latencies() -> None:
     """The bounded counts give the nearest-rank percentiles, to 10 ms; a latency of any length is counted."""
-    outbox = Outbox(OutboxConfig(session_id="s", glossary_version="v"))
+    outbox = Outbox(OutboxConfig(session_id="s"))
     latencies_ms = [*range(0, 1000, 10), 10_000_000]
     for latency in latencies_ms:
         outbox.feed([Hint("h", "g:1", "ion", {}, 0, 16, 16 + latency * 16, 0.9, None, 1, 1)])
@@ -357,7 +364,7 @@ def test_percentiles_are_those_of_the_sorted_latencies() -> None:
 
 def test_a_stream_without_hints_has_no_latency() -> None:
     """There is no percentile of nothing."""
-    outbox = Outbox(OutboxConfig(session_id="s", glossary_version="v"))
+    outbox = Outbox(OutboxConfig(session_id="s"))
     assert outbox.metadata(16_000, from_close=True).latency_ms is None
 
 

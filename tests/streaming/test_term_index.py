@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streaming.entries import arpabet, make_form, parse_entries, render_entries
+from streaming.entries import arpabet, make_form, parse_entries, render_lines
 from streaming.errors import IndexFolderError
 from streaming.index_folder import GlossarySource, IndexFacts, write_index_folder
 from streaming.symbols import PHONEMES
@@ -161,7 +161,7 @@ def test_one_changed_byte_is_refused(tmp_path: Path, data: st.DataObject) -> Non
         path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["index.faiss", "entries.jsonl", "background.npy", "manifest.json"])
+@pytest.mark.parametrize("name", ["index.faiss", "entries.jsonl", "offsets.npy", "background.npy", "manifest.json"])
 def test_missing_or_cut_file_is_named(tmp_path: Path, name: str) -> None:
     """A file that is gone or shorter is named in the message."""
     _index().save(tmp_path / "v")
@@ -200,7 +200,7 @@ def test_manifest_that_is_none_is_refused(tmp_path: Path, manifest: bytes) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema version 2, this program reads 1"),
+        ({"schema_version": 1}, "schema version 1, this program reads 2"),
         ({"dim": None}, "lacks a field or has a wrong one"),
         ({"entries": 6}, "its own checksum"),
     ],
@@ -280,7 +280,7 @@ def test_entry_lines_round_trip(rows: list[tuple[str, str, dict[str, str], list[
     """Any text in any script, and any pronunciation, comes back from `entries.jsonl`."""
     entries = [Entry(entry_id, term, translations) for entry_id, term, translations, _, _ in rows]
     forms = [make_form(i, " ".join(words), said) for i, (_, _, _, words, said) in enumerate(rows)]
-    back, back_forms = parse_entries(render_entries(entries, forms))
+    back, back_forms = parse_entries(b"".join(render_lines(entries, forms)[0]))
     assert list(back) == entries
     for left, right in zip(back_forms, forms, strict=True):
         assert left.text == right.text

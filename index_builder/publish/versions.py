@@ -1,0 +1,126 @@
+"""Published versions and the pointer to the current one, as readers see them."""
+
+import logging
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+from index_builder.publish.holds import hold
+from index_builder.publish.names import check_id, check_version, is_version
+from streaming.entries import Entry
+from streaming.errors import IndexFolderError, SettingError
+from streaming.index_folder import damaged, read_facts
+from streaming.term_index import TermIndex
+
+POINTER = "CURRENT"
+# How often the pointer may move on while the version that it named is being loaded.
+_LOADS = 3
+_log = logging.getLogger(__name__)
+
+
+def current(data_dir: Path, glossary_id: str) -> Path:
+    """The folder of the current version of a glossary.
+
+    Raises:
+        SettingError: the id cannot name a folder.
+        IndexFolderError: nothing is published under it; lists what is.
+    """
+    home = data_dir / "glossaries" / check_id(glossary_id)
+    try:
+        version = (home / POINTER).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        known = ", ".join(published(data_dir)) or "none"
+        raise IndexFolderError(
+            f"no glossary {glossary_id!r} is published in {data_dir} (published: {known}); publish it with "
+            f"`termcue reindex FILE --id {glossary_id}`"
+        ) from None
+    if not is_version(version):
+        raise IndexFolderError(
+            f"{home / POINTER} holds {version[:80]!r}, not a version; publish again with "
+            f"`termcue reindex FILE --id {glossary_id}`"
+        )
+    return home / "versions" / version
+
+
+def versions(data_dir: Path, glossary_id: str) -> tuple[str, ...]:
+    """The versions of a glossary that are there, oldest first. Raises SettingError for what is no id."""
+    folder = data_dir / "glossaries" / check_id(glossary_id) / "versions"
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(path.name for path in folder.iterdir() if is_version(path.name)))
+
+
+def version_folder(data_dir: Path, glossary_id: str, version: str | None) -> Path:
+    """The folder of a version, of the current one for None.
+
+    Raises:
+        SettingError: the id or the version is no name.
+        IndexFolderError: it is not there; lists what is.
+    """
+    now = current(data_dir, glossary_id)
+    if version is None:
+        return now
+    folder = now.with_name(check_version(version))
+    if not folder.is_dir():
+        there = ", ".join(versions(data_dir, glossary_id)) or "none"
+        raise IndexFolderError(f"the glossary {glossary_id!r} has no version {version}; it has: {there}")
+    return folder
+
+
+def load_version(folder: Path, encoder_id: str) -> TermIndex:
+    """The index of a published version, which must be the one that its folder is called.
+
+    The version counts as in use, and is not pruned, as long as the index lives.
+
+    Raises:
+        IndexFolderError: it cannot be used, or it is another version under this name.
+    """
+    held = hold(folder)
+    try:
+        index = TermIndex.load(folder, encoder_id)
+        if index.version != folder.name:
+            raise damaged(folder, f"it holds the version {index.version!r}")
+    except BaseException:
+        if held is not None:
+            os.close(held)
+        raise
+    if held is not None:
+        weakref.finalize(index, os.close, held)
+    return index
+
+
+def load_entries(folder: Path) -> Sequence[Entry]:
+    """The entries of a published version, by whatever encoder it was made.
+
+    Raises:
+        IndexFolderError: it cannot be used.
+    """
+    return load_version(folder, read_facts(folder).encoder_id).entries
+
+
+def load_current(data_dir: Path, glossary_id: str, encoder_id: str) -> TermIndex:
+    """The index of the current version, also where another becomes current meanwhile and the first is pruned.
+
+    Raises:
+        SettingError, IndexFolderError: as `current` and `load_version`.
+    """
+    for _ in range(_LOADS):
+        folder = current(data_dir, glossary_id)
+        try:
+            return load_version(folder, encoder_id)
+        except IndexFolderError:
+            if current(data_dir, glossary_id) == folder:
+                raise
+    return load_version(current(data_dir, glossary_id), encoder_id)
+
+
+def published(data_dir: Path) -> list[str]:
+    """The ids of the published glossaries, sorted. A folder that no id can name is left out, with a logged warning."""
+    ids = []
+    for pointer in sorted((data_dir / "glossaries").glob(f"*/{POINTER}")):
+        try:
+            ids.append(check_id(pointer.parent.name))
+        except SettingError as error:
+            _log.warning("%s is left out: %s", pointer.parent, error)
+    return ids

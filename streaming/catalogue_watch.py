@@ -1,0 +1,106 @@
+"""Looks for new versions of the served glossaries, loads them on its own thread and hands them over."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Protocol, Self
+
+from streaming.catalogue import Catalogue
+from streaming.errors import TermCueError
+from streaming.session_settings import ServedGlossary
+
+POLL_S = 0.5
+logger = logging.getLogger(__name__)
+
+
+class WatchedGlossary(Protocol):
+    """Where a glossary comes from."""
+
+    def stamp(self) -> str | None:
+        """What changes with every new version and costs next to nothing to read; None while there is none."""
+        ...
+
+    def load(self) -> ServedGlossary:
+        """The newest version. Raises TermCueError or OSError where it cannot be used."""
+        ...
+
+
+class CatalogueWatch:
+    """Keeps a catalogue up to date, as a context manager around its use.
+
+    A version that cannot be used is logged once, and the old one stays; the next one is tried again. All of a new
+    version is loaded, and compared with the old one, before any session sees it.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        sources: Callable[[], Mapping[str, WatchedGlossary]],
+        stamps: Mapping[str, str | None],
+        poll_s: float = POLL_S,
+    ) -> None:
+        """Watch; nothing runs before the context is entered.
+
+        Args:
+            catalogue: what is kept up to date.
+            sources: what there is to watch, asked at every poll, so that new glossaries are served too.
+            stamps: of what the catalogue holds, taken before it was loaded.
+            poll_s: seconds between two looks.
+        """
+        self._catalogue = catalogue
+        self._sources = sources
+        self._stamps = dict(stamps)
+        self._poll_s = poll_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="glossaries", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to look."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop looking; a version being loaded is finished first."""
+        self._stop.set()
+        self._thread.join()
+
+    def look(self) -> list[str]:
+        """Look once; the ids of the glossaries that were replaced."""
+        replaced = []
+        for glossary_id, source in self._sources().items():
+            stamp = source.stamp()
+            if stamp is None or stamp == self._stamps.get(glossary_id):
+                continue
+            self._stamps[glossary_id] = stamp
+            if self._replace(glossary_id, source):
+                replaced.append(glossary_id)
+        return replaced
+
+    def _replace(self, glossary_id: str, source: WatchedGlossary) -> bool:
+        old = self._catalogue.get(glossary_id)
+        try:
+            new = source.load()
+        except (TermCueError, OSError) as error:
+            kept = "it is not served" if old is None else f"version {old.version} is served on"
+            logger.warning("the new version of %s cannot be used, %s: %s", glossary_id, kept, error)
+            return False
+        if old is not None and new.version == old.version:
+            return False
+        if old is not None:
+            # So that no session has to read all entries of both.
+            old.register.prepare()
+            new.register.prepare()
+        self._catalogue.replace(glossary_id, new)
+        logger.info("%s: version %s is served now", glossary_id, new.version)
+        return True
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._poll_s):
+            try:
+                self.look()
+            except Exception:
+                # The outermost edge of this thread: whatever broke, what is served is served on.
+                logger.exception("looking for new versions of glossaries failed; it is tried again")

@@ -1,0 +1,82 @@
+"""What the messages of the wire protocol are made of: records inside them, and the codes that close a connection."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """Codes that close the connection; an `Error` goes before each of them but NORMAL."""
+
+    NORMAL = 1000
+    RESTART = 1001
+    BROKEN_FRAME = 1002
+    BROKEN_TEXT = 1007
+    FRAME_TOO_BIG = 1009
+    INTERNAL = 1011
+    OVERLOADED = 1013
+    CONFIG = 4400
+    AUTH = 4401
+    GLOSSARY = 4404
+    IDLE = 4408
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlossaryPart:
+    """The glossary that is listened for; `terms` counts its entries."""
+
+    id: str
+    version: str
+    terms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioPart:
+    """How the client's bytes are read; `sample_rate` in hertz."""
+
+    encoding: str
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a session enforces: the size of one frame in bytes, silence on the wire in seconds."""
+
+    max_frame_bytes: int = 1_048_576
+    idle_timeout_s: float = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlternativePart:
+    """A rival of a hint; `score` is a probability."""
+
+    term: str
+    translation: str | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyPart:
+    """Milliseconds of the audio clock from the term's end to the hint."""
+
+    since_term_end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PercentilesPart:
+    """Median and 95th percentile, milliseconds."""
+
+    p50: int
+    p95: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectivePart:
+    """What decides from now on; `threshold` is a probability. Left out by servers that cannot change it: the rest."""
+
+    profile: str
+    threshold: float
+    max_hints_per_window: int
+    glossary: str | None = None
+    version: str | None = None
+    mute_entries: tuple[str, ...] | None = None

@@ -1,0 +1,142 @@
+"""What is served is replaced under the sessions that listen, one glossary or several in layers."""
+
+import gc
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from streaming.catalogue import Catalogue
+from streaming.catalogue_watch import CatalogueWatch
+from streaming.errors import IndexFolderError
+from streaming.session import ServedGlossary
+from streaming.testing import tone_glossary, tone_index
+
+
+def _version(name: str) -> ServedGlossary:
+    return tone_glossary(replace(tone_index(), version=name))
+
+
+def _joined(layers: Sequence[ServedGlossary]) -> ServedGlossary:
+    return _version("+".join(layer.version for layer in layers))
+
+
+def test_single_glossaries_are_listed_and_layers_are_found() -> None:
+    """A combination is put together when it is asked for, in the order of its name, and once."""
+    catalogue = Catalogue({"mine": _version("m1"), "all": _version("a1")}, _joined)
+    assert list(catalogue) == ["mine", "all"]
+    assert catalogue["mine,all"].version == "m1+a1"
+    assert catalogue["all,mine"].version == "a1+m1"
+    assert catalogue["mine,all"] is catalogue["mine,all"]
+
+
+@pytest.mark.parametrize("name", ["mine,", "mine,mine", "mine,other", ",", "other", ",".join("abcdefghi")])
+def test_what_cannot_be_layered_is_not_there(name: str) -> None:
+    """An unknown layer, the same one twice, an empty one, or too many."""
+    catalogue = Catalogue(dict.fromkeys(["mine", *"abcdefghi"], _version("v1")), _joined)
+    assert name not in catalogue
+    assert "mine,a" not in Catalogue({"mine": _version("v"), "a": _version("v")})
+
+
+def test_new_version_is_found_in_its_combinations_too() -> None:
+    """After a replacement both the glossary and what lies over it are new; others are the same objects."""
+    catalogue = Catalogue({"mine": _version("m1"), "all": _version("a1"), "b": _version("b1")}, _joined)
+    other = catalogue["all,b"]
+    assert catalogue["mine,all"].version == "m1+a1"
+    catalogue.replace("mine", _version("m2"))
+    assert (catalogue["mine"].version, catalogue["mine,all"].version) == ("m2", "m2+a1")
+    assert catalogue["all,b"] is other
+    catalogue.replace("new", _version("n1"))
+    assert catalogue["new"].version == "n1"
+
+
+class _Held:
+    """Something whose end can be seen."""
+
+    def __call__(self, *_: object) -> int:
+        return 0
+
+
+def test_replaced_version_is_not_kept_in_memory() -> None:
+    """Neither alone nor in a combination that nobody asks for any more."""
+    held = _Held()
+    gone = weakref.ref(held)
+    catalogue = Catalogue(
+        {"mine": replace(_version("m1"), take_over=held), "all": _version("a1")}, lambda all_: all_[0]
+    )
+    assert catalogue["mine,all"].version == "m1"
+    del held
+    catalogue.replace("mine", _version("m2"))
+    gc.collect()
+    assert gone() is None
+
+
+@dataclass
+class _Source:
+    """A glossary whose versions a test publishes; "bad" ones cannot be loaded."""
+
+    version: str | None
+    loads: list[str] = field(default_factory=list)
+
+    def stamp(self) -> str | None:
+        return self.version
+
+    def load(self) -> ServedGlossary:
+        assert self.version is not None
+        self.loads.append(self.version)
+        if self.version.startswith("bad"):
+            raise IndexFolderError(f"{self.version} is damaged")
+        return _version(self.version)
+
+
+def test_watch_takes_over_what_is_new_and_nothing_else() -> None:
+    """A version is loaded once; the same stamp, or none, is left alone; a new glossary is served too."""
+    tones, later = _Source("v1"), _Source(None)
+    catalogue = Catalogue({"tones": _version("v1")})
+    watch = CatalogueWatch(catalogue, lambda: {"tones": tones, "later": later}, {"tones": "v1"})
+    assert watch.look() == []
+    tones.version, later.version = "v2", "l1"
+    assert watch.look() == ["tones", "later"]
+    assert watch.look() == []
+    assert (catalogue["tones"].version, catalogue["later"].version) == ("v2", "l1")
+    assert (tones.loads, later.loads) == (["v2"], ["l1"])
+
+
+def test_version_that_cannot_be_used_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The old one stays, and the next version, or a rollback to the old one, is taken without fuss."""
+    tones = _Source("bad1")
+    old = _version("v1")
+    catalogue = Catalogue({"tones": old})
+    watch = CatalogueWatch(catalogue, lambda: {"tones": tones}, {"tones": "v1"})
+    assert watch.look() == watch.look() == []
+    assert caplog.text.count("cannot be used, version v1 is served on: bad1 is damaged") == 1
+    assert catalogue["tones"] is old
+    tones.version = "v1"
+    assert watch.look() == []
+    assert catalogue["tones"] is old
+    tones.version = "v2"
+    assert watch.look() == ["tones"]
+
+
+def test_watch_runs_beside_and_survives_what_breaks(caplog: pytest.LogCaptureFixture) -> None:
+    """On its own thread, until the context is left; an unexpected failure of one look does not end it."""
+    tones = _Source("v2")
+    asked: list[None] = []
+
+    def sources() -> dict[str, _Source]:
+        asked.append(None)
+        if len(asked) == 1:
+            raise RuntimeError("once")
+        return {"tones": tones}
+
+    catalogue = Catalogue({"tones": _version("v1")})
+    with CatalogueWatch(catalogue, sources, {"tones": "v1"}, poll_s=0.001) as watch:
+        for _ in range(6000):
+            if catalogue["tones"].version == "v2":
+                break
+            time.sleep(0.01)
+    assert catalogue["tones"].version == "v2"
+    assert "it is tried again" in caplog.text
+    assert not watch._thread.is_alive()
