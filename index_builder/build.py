@@ -1,20 +1,18 @@
-"""A glossary becomes an index: spoken forms, their pronunciations, vectors and background statistics."""
+"""A glossary becomes an index: spoken forms, their pronunciations, vectors, background statistics, and the search."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+import itertools
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from index_builder.embed import Progress, TextEncoder, embed_texts
+from index_builder.apart import kept_apart
+from index_builder.embed import Progress, TextEncoder
+from index_builder.form_stages import Background, CachedPronouncer, background_of, embed_forms
 from index_builder.glossary import Glossary
+from index_builder.index_tuning import tuned_search
 from index_builder.pronounce import Pronouncer, pronounce_forms
+from index_builder.vector_cache import FormCache
 from streaming.entries import make_form
 from streaming.index_folder import GlossarySource
-from streaming.term_index import Form, TermIndex
-
-Background: TypeAlias = Callable[[Sequence[Form]], NDArray[np.float32]]
-"""Forms -> float32[n, 4], their statistics against background speech."""
+from streaming.term_index import TermIndex
 
 
 def build_index(
@@ -26,8 +24,12 @@ def build_index(
     version: str,
     sources: Sequence[GlossarySource] = (),
     progress: Progress | None = None,
+    cache: FormCache | None = None,
 ) -> TermIndex:
     """Build the index of a glossary.
+
+    What `cache` knows is not computed again: after an edit only new words and forms are. A build that is stopped and
+    begun again goes on behind its last batch.
 
     Args:
         glossary: entries with their spoken forms.
@@ -36,21 +38,48 @@ def build_index(
         background: statistics of forms against background speech.
         version: the name of this state of the glossary.
         sources: the files it was read from.
-        progress: told how many forms are embedded.
+        progress: told how many steps are done, and of how many: one for each word, text and form, which take about as
+            long as each other; what is known is done at once.
+        cache: of the model that `text_encoder`, `pronouncer` and `background` come from.
 
     Raises:
         ModelError: the encoder's vectors cannot be used.
+        IndexFolderError: the cache cannot be used.
     """
     owned = [(index, form) for index, entry in enumerate(glossary.entries) for form in entry.forms]
-    ways = pronounce_forms([form for _, form in owned], pronouncer)
-    forms = [make_form(index, form.text, said) for (index, form), said in zip(owned, ways, strict=True)]
-    vectors = embed_texts([form.text for form in forms], text_encoder, progress)
+    texts = [form.text for _, form in owned]
+    steps = _Steps(len({word for text in texts for word in text.split()}) + len(set(texts)) + len(texts), progress)
+    ways = pronounce_forms([form for _, form in owned], CachedPronouncer(pronouncer, cache, steps.done))
+    stays = kept_apart([index for index, _ in owned], texts, [form.kind for _, form in owned], ways)
+    forms = [
+        make_form(index, form.text, said, form.kind, form.written)
+        for (index, form), said in itertools.compress(zip(owned, ways, strict=True), stays)
+    ]
+    vectors = embed_forms([form.text for form in forms], text_encoder, cache, steps.done)
+    statistics = background_of(forms, background, cache, steps.done)
+    steps.finish()
     return TermIndex(
         [entry.entry for entry in glossary.entries],
         forms,
-        vectors,
-        background(forms),
+        tuned_search(vectors),
+        statistics,
         text_encoder.encoder_id,
         version,
         sources,
     )
+
+
+class _Steps:
+    """Counts what is done of a number of steps that is known at the start."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total, self._progress, self._count = total, progress, 0
+
+    def done(self, more: int) -> None:
+        self._count += more
+        if self._progress is not None:
+            self._progress(min(self._count, self._total), self._total)
+
+    def finish(self) -> None:
+        """Also what needed no step, such as the names of letters, is done."""
+        self.done(self._total - self._count)

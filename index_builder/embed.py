@@ -10,7 +10,7 @@ from streaming.errors import ModelError
 
 BATCH_SIZE = 256
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of forms embedded and their total."""
+"""Called with the number of steps that are done and their total."""
 
 
 class TextEncoder(Protocol):

@@ -2,12 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from index_builder.build import build_index
+from index_builder.formats import GlossaryFile, Languages, parse_glossary
+from index_builder.glossary import assemble
 from index_builder.pronounce import Word
-from streaming.term_index import BACKGROUND_COLUMNS, Form
+from index_builder.report import IndexReport
+from streaming.term_index import BACKGROUND_COLUMNS, Form, TermIndex
 
 _LETTER_SOUNDS = dict(
     zip(
@@ -56,3 +61,13 @@ class LetterPronouncer:
 def flat_background(forms: Sequence[Form]) -> NDArray[np.float32]:
     """The same statistics for every form: float32[n, 4], means 0 and deviations 1."""
     return np.tile(np.array([0, 1, 0, 1], np.float32), (len(forms), BACKGROUND_COLUMNS // 4))
+
+
+def built_index(text: str, version: str, glossary_id: str = "acl") -> tuple[TermIndex, IndexReport]:
+    """The index of a glossary file with that text, and its report."""
+    file = GlossaryFile(Path("terms.csv"), text.encode())
+    glossary = assemble(glossary_id, [parse_glossary(file, Languages())])
+    index = build_index(
+        glossary, HashEncoder(), LetterPronouncer(), flat_background, version=version, sources=[file.source]
+    )
+    return index, IndexReport.of(glossary, index, 0.0)

@@ -14,6 +14,7 @@ OUR_PACKAGES = ("app", "streaming", "training", "index_builder", "demo")
 MODULE_OF = {
     "faiss-cpu": "faiss",
     "huggingface-hub": "huggingface_hub",
+    "python-calamine": "python_calamine",
     "scikit-learn": "sklearn",
     "webrtcvad-wheels": "webrtcvad",
 }

@@ -39,9 +39,10 @@ def test_every_option_named_exists() -> None:
         if not re.search(r"\b(pip|ffmpeg|apt-get|torchrun|tests/benchmarks)\b", line)
     ]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", "\n".join(lines)))
+    groups = [command for command in cli.commands.values() if isinstance(command, click.Group)]
     known = {
         option
-        for command in cli.commands.values()
+        for command in (*cli.commands.values(), *(each for group in groups for each in group.commands.values()))
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for option in (*parameter.opts, *parameter.secondary_opts)

@@ -35,6 +35,7 @@ from streaming.audio import AudioFormat
 from streaming.decision import Candidate
 from streaming.encoder import EncodedContext
 from streaming.events import SAMPLE_RATE, Hint
+from streaming.evidence import Sightings
 from streaming.pipeline import STAGES, Pipeline, PipelineConfig
 from streaming.scoring import TermScorer
 from streaming.term_index import TermIndex
@@ -58,6 +59,14 @@ class WatchedScorer:
         """A new stream."""
         self._scorer.reset()
         self.hops.clear()
+
+    @property
+    def sightings(self) -> Sightings:
+        """Nothing: the index is never replaced here."""
+        return {}
+
+    def go_on_from(self, sightings: Sightings) -> None:
+        """Never asked to: the index is never replaced here."""
 
     def score(
         self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int

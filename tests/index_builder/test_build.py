@@ -86,17 +86,18 @@ def test_index_holds_forms_grouped_by_entry() -> None:
     assert index.sources[0].name == "g.csv"
 
 
-def test_background_is_asked_once_with_all_forms() -> None:
-    """The statistics are computed in one call, in the order of the forms."""
+def test_background_is_asked_once_for_each_form() -> None:
+    """The statistics of a form stand in its row, though they are asked for in alphabetic order."""
     calls: list[list[str]] = []
 
     def background(forms: Sequence[Form]) -> NDArray[np.float32]:
         calls.append([form.text for form in forms])
-        return flat_background(forms)
+        return np.array([[len(form.text), 0, 0, 1] for form in forms], np.float32)
 
     glossary = assemble("g", [parse_glossary(GlossaryFile(Path("g"), b"plague\ncalamity\n"), Languages())])
-    build_index(glossary, HashEncoder(), LetterPronouncer(), background, version="v")
-    assert calls == [["plague", "calamity"]]
+    index = build_index(glossary, HashEncoder(), LetterPronouncer(), background, version="v")
+    assert calls == [["calamity", "plague"]]
+    assert index.background[:, 0].tolist() == [6, 8]
 
 
 def test_ten_thousand_entries_are_embedded_in_few_calls() -> None:

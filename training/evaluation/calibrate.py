@@ -15,7 +15,7 @@ from streaming.decision import Candidate, Decider, DecisionConfig
 from streaming.encoder import EncodedContext
 from streaming.entries import Entry, Form
 from streaming.events import SAMPLE_RATE, Hint
-from streaming.evidence import Evidence
+from streaming.evidence import Evidence, Sightings
 from streaming.scoring import TermScorer
 from streaming.spans import FRAME_SAMPLES
 from training.evaluation.stream_metrics import Judge, Reference, StreamScore, TimedHint, score_stream
@@ -44,8 +44,8 @@ class StreamEvidence:
     name: str
     size: int
     reference: Reference
-    entries: tuple[Entry, ...]
-    forms: tuple[Form, ...]
+    entries: Sequence[Entry]
+    forms: Sequence[Form]
     hops: tuple[Hop, ...]
 
 
@@ -60,6 +60,14 @@ class RecordingScorer:
         """Forget what was recorded."""
         for hops in self.hops.values():
             hops.clear()
+
+    @property
+    def sightings(self) -> Sightings:
+        """Nothing: the index is never replaced here."""
+        return {}
+
+    def go_on_from(self, sightings: Sightings) -> None:
+        """Never asked to: the index is never replaced here."""
 
     def score(
         self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int

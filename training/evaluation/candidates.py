@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from streaming.decision import Candidate, DecisionConfig
 from streaming.encoder import EncodedContext
 from streaming.events import SAMPLE_RATE
+from streaming.evidence import Sightings
 from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
 from streaming.term_index import TermIndex
 from streaming.vad import VoiceDetector
@@ -71,6 +72,14 @@ class ProposalRecorder:
         """Forget what was recorded."""
         for hops in self.hops.values():
             hops.clear()
+
+    @property
+    def sightings(self) -> Sightings:
+        """Nothing: the index is never replaced here."""
+        return {}
+
+    def go_on_from(self, sightings: Sightings) -> None:
+        """Never asked to: the index is never replaced here."""
 
     def score(
         self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
