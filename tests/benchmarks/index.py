@@ -181,7 +181,8 @@ def measure(maker: Maker, n: int, *, drawn: bool) -> Row:
         index = maker.drawn(terms, vectors, folder) if drawn else maker.real(terms, folder)
     if not drawn:
         vectors = index.vectors
-        new = [term for term in maker.terms(n + max(1, n // 100), n) if term not in set(terms)]
+        # The same draws begin with the same terms; what follows is new.
+        new = maker.terms(n + -(-n // 100), n)[n:]
         edited = [new[i // 100] if i % 100 == 0 else term for i, term in enumerate(terms)]
         with again.run():
             maker.real(edited, maker.work / f"edited-{n}")
