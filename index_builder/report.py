@@ -102,6 +102,9 @@ class IndexReport:
         rejected = tuple(RejectedRow(**row) for row in value.pop("rejected"))
         warnings = tuple(GlossaryWarning(**warning) for warning in value.pop("warnings"))
         target_langs = tuple(value.pop("target_langs", ()))
+        counts = [value[name] for name in ("rows", "entries", "merged", "forms")]
+        if not all(isinstance(lang, str) for lang in target_langs) or not all(isinstance(n, int) for n in counts):
+            raise TypeError("a language is no text or a count is no number")
         readings = tuple(value.pop("readings", ()))
         test = value.pop("self_test", None)
         self_test = None if test is None else SelfTest.from_dict(test)

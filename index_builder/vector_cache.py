@@ -1,9 +1,10 @@
 """What was once computed of a form is not computed again: one SQLite file per encoder, in the cache folder.
 
-A row is a kind ("vector", "background", "words"), a key of 16 bytes and a value. The encoder's id, which is a hash of
-every file of the model, names the file: another model never sees these rows. Batches are committed as they come, so a
-build that was stopped, or killed, goes on where it was. Two builds at a time share the file; one waits for the other's
-commit. Beyond its bound the file forgets its oldest rows, and the folder the files that were used longest ago.
+A row is a kind ("vector", "background", "words"), a key of 16 bytes and a value with its checksum. The encoder's id,
+which is a hash of every file of the model, names the file: another model never sees these rows. Batches are committed
+as they come, so a build that was stopped, or killed, goes on where it was. Two builds at a time share the file; one
+waits for the other's commit. A damaged row, or file, counts as not known and is made anew. Beyond its bound the file
+forgets its oldest rows, and the folder the files that were used longest ago.
 """
 
 import hashlib
@@ -17,8 +18,9 @@ from streaming.errors import IndexFolderError
 MAX_BYTES = 4 << 30
 MAX_FILES = 4
 # Raised whenever the same form is computed in another way.
-_READING = 1
+_READING = 2
 _KEY_BYTES = 16
+_CHECK_BYTES = 8
 _ASKED_AT_ONCE = 50_000
 _WAIT_SECONDS = 120.0
 _SCHEMA = (
@@ -33,6 +35,10 @@ def key_of(*parts: str) -> bytes:
     return hashlib.sha256(whole).digest()[:_KEY_BYTES]
 
 
+def _checksum(value: bytes) -> bytes:
+    return hashlib.sha256(value).digest()[:_CHECK_BYTES]
+
+
 class FormCache:
     """The rows of one encoder. Every method raises IndexFolderError where the file cannot be used."""
 
@@ -42,25 +48,51 @@ class FormCache:
     def find(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
         """The positions of those keys that are known, with their values, in any order."""
         with _told(self._path):
-            self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (position INTEGER PRIMARY KEY, key BLOB)")
-            for first in range(0, len(keys), _ASKED_AT_ONCE):
-                some = keys[first : first + _ASKED_AT_ONCE]
-                with self._connection:
-                    self._connection.execute("DELETE FROM asked")
-                    self._connection.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(some, first))
-                query = "SELECT position, value FROM asked JOIN forms ON kind = ? AND forms.key = asked.key"
-                yield from self._connection.execute(query, (kind,))
+            try:
+                for position, value in self._stored(kind, keys):
+                    if value[-_CHECK_BYTES:] == _checksum(value[:-_CHECK_BYTES]):
+                        yield position, value[:-_CHECK_BYTES]
+            except sqlite3.DatabaseError as error:
+                self._begin_anew(error)
 
     def keep(self, kind: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Write keys with their values; they are on the disk when this returns."""
-        with _told(self._path), self._connection:
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO forms (kind, key, value) VALUES (?, ?, ?)",
-                ((kind, key, value) for key, value in rows),
-            )
+        stored = [(kind, key, value + _checksum(value)) for key, value in rows]
+        with _told(self._path):
+            try:
+                self._write(stored)
+            except sqlite3.DatabaseError as error:
+                self._begin_anew(error)
+                self._write(stored)
         with _told(self._path), self._connection:
             if self._used_bytes() > self._max_bytes:
                 self._forget()
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._connection.close()
+
+    def _stored(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+        self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (position INTEGER PRIMARY KEY, key BLOB)")
+        for first in range(0, len(keys), _ASKED_AT_ONCE):
+            some = keys[first : first + _ASKED_AT_ONCE]
+            with self._connection:
+                self._connection.execute("DELETE FROM asked")
+                self._connection.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(some, first))
+            query = "SELECT position, value FROM asked JOIN forms ON kind = ? AND forms.key = asked.key"
+            yield from self._connection.execute(query, (kind,))
+
+    def _write(self, stored: Sequence[tuple[str, bytes, bytes]]) -> None:
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO forms (kind, key, value) VALUES (?, ?, ?)", stored)
+
+    def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
+        """Put an empty file in the place of a damaged one; raises `error` where the file is not what is wrong."""
+        if isinstance(error, sqlite3.OperationalError):
+            raise error
+        self._connection.close()
+        self._path.unlink(missing_ok=True)
+        self._connection = _connect(self._path)
 
     def _forget(self) -> None:
         """Remove the oldest quarter of the rows; the file uses their pages again."""
@@ -100,9 +132,9 @@ def form_cache(folder: Path, encoder_id: str, max_bytes: int = MAX_BYTES) -> Ite
         except sqlite3.DatabaseError:
             path.unlink(missing_ok=True)
             connection = _connect(path)
-    with closing(connection):
+    with closing(FormCache(connection, path, max_bytes)) as cache:
         _remove_oldest(folder, path)
-        yield FormCache(connection, path, max_bytes)
+        yield cache
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -110,6 +142,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         with connection:
             connection.execute(_SCHEMA)
+            columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(forms)")]
+        if columns != ["number", "kind", "key", "value"]:
+            raise sqlite3.DatabaseError(f"it has the columns {columns}")
     except sqlite3.Error:
         connection.close()
         raise

@@ -26,9 +26,15 @@ def write_file(path: Path, content: bytes) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step; readers see the old bytes or the new ones.
 
+    A link stays, and what it leads to is replaced; a device or pipe is written into.
+
     Raises:
         OSError: the folder cannot be written; `path` is then as it was.
     """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
     staging = path.with_name(f"{STAGING_PREFIX}{path.name}-{secrets.token_hex(4)}")
     try:
         write_file(staging, content)

@@ -97,7 +97,7 @@ def _report(folder: Path, glossary_id: str) -> "IndexReport":
 
     try:
         return IndexReport.from_bytes((folder / REPORT_FILE).read_bytes())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IndexFolderError(
             f"{folder / REPORT_FILE} cannot be read ({error}); publish again: termcue reindex FILE --id {glossary_id}"
         ) from error

@@ -108,3 +108,46 @@ def test_unusable_cache_is_told(tmp_path: Path) -> None:
 def test_keys_tell_texts_and_their_bounds(one: list[str], other: list[str]) -> None:
     """Two lists of texts have the same key only if they are the same."""
     assert (key_of(*one) == key_of(*other)) == (one == other)
+
+
+def _file(folder: Path) -> Path:
+    [path] = folder.glob("*.sqlite")
+    return path
+
+
+def test_a_damaged_value_counts_as_not_known(tmp_path: Path) -> None:
+    """Of the same length, cut or longer: what is not what was kept is computed again."""
+    with form_cache(tmp_path, "one") as cache:
+        cache.keep("vector", [(key_of(name), b"12345678") for name in "abcd"])
+    with sqlite3.connect(_file(tmp_path)) as connection:
+        values = {"a": b"x2345678" + b"c" * 8, "b": b"1", "c": b""}
+        for name, value in values.items():
+            connection.execute("UPDATE forms SET value = ? WHERE key = ?", (value, key_of(name)))
+    connection.close()
+    with form_cache(tmp_path, "one") as cache:
+        assert _found(cache, "vector", *"abcd") == {3: b"12345678"}
+
+
+def test_a_file_damaged_in_its_midst_is_begun_anew(tmp_path: Path) -> None:
+    """Its first page tells nothing of the others: a cache never stops a build."""
+    with form_cache(tmp_path, "one") as cache:
+        cache.keep("vector", [(key_of(str(number)), bytes(200)) for number in range(500)])
+    content = _file(tmp_path).read_bytes()
+    _file(tmp_path).write_bytes(content[:4096] + b"\x5a" * (len(content) - 4096))
+    with form_cache(tmp_path, "one") as cache:
+        assert _found(cache, "vector", "1", "2") == {}
+        cache.keep("vector", [(key_of("1"), b"1")])
+        assert _found(cache, "vector", "1", "2") == {0: b"1"}
+
+
+def test_a_table_of_another_make_is_begun_anew(tmp_path: Path) -> None:
+    """A file that holds other columns under the same name is none of ours."""
+    with form_cache(tmp_path, "one"):
+        pass
+    with sqlite3.connect(_file(tmp_path)) as connection:
+        connection.execute("DROP TABLE forms")
+        connection.execute("CREATE TABLE forms (something TEXT)")
+    connection.close()
+    with form_cache(tmp_path, "one") as cache:
+        cache.keep("vector", [(key_of("a"), b"1")])
+        assert _found(cache, "vector", "a") == {0: b"1"}

@@ -74,3 +74,21 @@ def test_remove_staging_removes_only_what_was_left(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     remove_staging(tmp_path, "a")
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{STAGING_PREFIX}b-1", "a"]
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    """Who keeps a file elsewhere and links to it finds the new bytes there."""
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    replace_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_a_device_is_written_into() -> None:
+    """It is never replaced by a file, and what it refuses is an error."""
+    replace_file(Path("/dev/null"), b"anything")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(Path("/dev/full"), b"anything")
+    assert Path("/dev/full").is_char_device()

@@ -51,3 +51,20 @@ def test_approximate_search_may_miss_what_it_was_measured_to_miss(
             check_canaries(index, Path("x"))
     else:
         check_canaries(index, Path("x"))
+
+
+@pytest.mark.parametrize("factor", [np.nan, 2.0])
+def test_vectors_that_are_none_of_a_tower_are_refused(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """Each may well find itself, but a similarity that is no cosine means nothing, and no number finds nothing."""
+    index, _ = built_index("plague\ncalamity\n", "v")
+    honest = index.vectors_of
+    monkeypatch.setattr(index, "vectors_of", lambda forms: honest(forms) * np.float32(factor))
+    exact = index.search
+
+    def scaled(queries: NDArray[np.float32], top_k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        ids, similarities = exact(queries, top_k)
+        return ids, similarities * np.float32(factor)
+
+    monkeypatch.setattr(index, "search", scaled)
+    with pytest.raises(IndexFolderError, match="does not find its own form"):
+        check_canaries(index, Path("x"))
