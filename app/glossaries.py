@@ -13,6 +13,7 @@ from app.places import Places
 from app.progress import progress_bar
 from app.wiring import SOURCE_LANG, AnyGlossary, LayeredGlossary, OpenGlossary, by_id
 from index_builder.build import build_index
+from index_builder.collection import without_collection
 from index_builder.formats import Columns, GlossaryFile, Languages, RejectedRow, parse_glossary, read_source
 from index_builder.glossary import Glossary, assemble
 from index_builder.inflections import Inflections
@@ -168,6 +169,7 @@ def note_rejected(path: Path, rejected: Sequence[RejectedRow], rows: int) -> Non
         )
 
 
+@without_collection()
 def read_glossaries(
     paths: Sequence[Path], glossary_id: str, settings: GlossarySettings
 ) -> tuple[list[GlossaryFile], Glossary]:
@@ -182,6 +184,7 @@ def read_glossaries(
     return [*files, *([aliases] if aliases else [])], glossary
 
 
+@without_collection()
 def build_with(
     glossary: Glossary,
     files: Sequence[GlossaryFile],

@@ -14,6 +14,8 @@ _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
 
 def clean(text: str) -> str:
     """A text on one line, composed (NFC), without control or bidi characters, half surrogate pairs or outer blanks."""
+    if not text:
+        return ""
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     whole = _BIDI_CONTROLS.sub("", text.encode("utf-8", "replace").decode())

@@ -1,5 +1,6 @@
 """The three things that are computed of spoken forms, each batch kept in a cache before the next is begun."""
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from index_builder.embed import BATCH_SIZE, TextEncoder, embed_texts
 from index_builder.pronounce import Pronouncer, Word
 from index_builder.vector_cache import FormCache, key_of
-from streaming.entries import arpabet
 from streaming.term_index import BACKGROUND_COLUMNS, Form
 
 Background: TypeAlias = Callable[[Sequence[Form]], NDArray[np.float32]]
@@ -21,6 +21,7 @@ Done: TypeAlias = Callable[[int], None]
 _VECTORS_AT_ONCE = 8 * BATCH_SIZE
 _WORDS_AT_ONCE = 512
 _FORMS_AT_ONCE = 2048
+_ROWS_AT_ONCE = 4096
 
 
 def embed_forms(texts: Sequence[str], encoder: TextEncoder, cache: FormCache | None, done: Done) -> NDArray[np.float32]:
@@ -110,18 +111,21 @@ class CachedPronouncer:
 
 
 def _key_of_form(form: Form) -> bytes:
-    return key_of(form.text, *(arpabet(ids) for ids in form.pronunciations))
+    return key_of(form.text, *(ids.tobytes() for ids in form.pronunciations))
 
 
 def _fill(rows: NDArray[np.generic], kind: str, keys: Sequence[bytes], cache: FormCache | None) -> list[int]:
     """Fill in the rows that the cache knows; the others' numbers."""
     missing = np.ones(len(rows), bool)
     if cache is not None:
-        for row, value in cache.find(kind, keys):
+        size = rows.strides[0]
+        known = cache.find(kind, keys)
+        while some := list(itertools.islice(known, _ROWS_AT_ONCE)):
             # A value of another size is none of ours.
-            if len(value) == rows[row].nbytes:
-                rows[row] = np.frombuffer(value, rows.dtype)
-                missing[row] = False
+            places = [row for row, value in some if len(value) == size]
+            values = b"".join([value for _, value in some if len(value) == size])
+            rows[places] = np.frombuffer(values, rows.dtype).reshape(-1, rows.shape[1])
+            missing[places] = False
     return [int(row) for row in np.flatnonzero(missing)]
 
 

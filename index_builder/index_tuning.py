@@ -35,7 +35,7 @@ EXACT_NUMBERS = 1 << 23
 _RECALL, _LARGE, _RECALL_OF_LARGE = 0.99, 200_000, 0.975
 _AXES = (32, 48, 64, 96, 128, 192)
 _RESCORED = 64
-_QUERIES = 512
+_QUERIES, _QUERIES_OF_LARGE = 256, 512
 _COSINE = 0.6
 _TRAINED_PER_LIST = 40
 _FIRST_PROBES = 8
@@ -67,12 +67,13 @@ def tuned_search(vectors: Floats, target: float | None = None, exact_numbers: in
     n, dim = vectors.shape
     if n * dim <= exact_numbers:
         return ExactSearch.of(vectors)
+    count = _QUERIES if n <= _LARGE else _QUERIES_OF_LARGE
     if target is None:
         target = _RECALL if n <= _LARGE else _RECALL_OF_LARGE
     rng = np.random.default_rng(_SEED)
-    queries = stand_ins(vectors, 2 * _QUERIES, rng)
+    queries = stand_ins(vectors, 2 * count, rng)
     nearest, device = exact_neighbours(vectors, queries, min(NEIGHBOURS, n))
-    tuning, judging = HeldOut(queries[:_QUERIES], nearest[:_QUERIES]), HeldOut(queries[_QUERIES:], nearest[_QUERIES:])
+    tuning, judging = HeldOut(queries[:count], nearest[:count]), HeldOut(queries[count:], nearest[count:])
     turn = turn_of(vectors, rng)
     half = vectors.astype(np.float16)
     # Half of what may be lost is left to the lists.
@@ -98,13 +99,13 @@ def stand_ins(vectors: Floats, n: int, rng: np.random.Generator) -> Floats:
     return np.asarray(_COSINE * between + np.sqrt(1 - _COSINE**2) * across, np.float32)
 
 
-def turn_of(vectors: Floats, rng: np.random.Generator, most: int = 50_000) -> Floats:
+def turn_of(vectors: Floats, rng: np.random.Generator, most: int = 30_000) -> Floats:
     """The axes in which the vectors are longest, longest first: float32[dim, dim], orthonormal columns.
 
     Of at most `most` vectors, and not of their distance from their mean: inner products must be kept.
     """
     some = vectors if len(vectors) <= most else vectors[np.sort(rng.choice(len(vectors), most, replace=False))]
-    _, axes = np.linalg.eigh(some.T.astype(np.float64) @ some.astype(np.float64))
+    _, axes = np.linalg.eigh((some.T @ some).astype(np.float64))
     return np.ascontiguousarray(axes[:, ::-1], np.float32)
 
 

@@ -88,10 +88,11 @@ def pronounce_forms(forms: Sequence[SpokenForm], pronouncer: Pronouncer) -> list
 
     A form with a word that nobody can pronounce has none: then its characters decide alone.
     """
-    words = sorted({word for form in forms for word in form.text.split() if letter_names(word) == []})
+    known = {word: letter_names(word) for word in {word for form in forms for word in form.text.split()}}
+    words = sorted(word for word, names in known.items() if not names)
     asked = pronouncer.pronounce(words) if words else []
-    known = {word: [_unstressed(way) for way in ways] for word, ways in zip(words, asked, strict=True)}
-    return [_pronounce(form, [letter_names(word) or known[word] for word in form.text.split()]) for form in forms]
+    known |= {word: [_unstressed(way) for way in ways] for word, ways in zip(words, asked, strict=True)}
+    return [_pronounce(form, [known[word] for word in form.text.split()]) for form in forms]
 
 
 def letter_names(word: str) -> list[Word]:
@@ -129,13 +130,13 @@ def split_over_words(symbols: Word, references: Sequence[Word]) -> Pronunciation
 
 def _pronounce(form: SpokenForm, ways: Sequence[Sequence[Word]]) -> list[Pronunciation]:
     if not form.given:
-        return _distinct(_combinations(ways))[:MAX_PRONUNCIATIONS] if all(ways) else []
+        return _distinct(_combinations(ways)) if all(ways) else []
     references = [way[0] if way else () for way in ways]
     whole = (
         split_over_words(given[0], references) if len(given) < len(references) <= len(given[0]) else given
         for given in form.given
     )
-    return _distinct(whole)[:MAX_PRONUNCIATIONS]
+    return _distinct(whole)
 
 
 def _combinations(ways: Sequence[Sequence[Word]]) -> Iterable[Pronunciation]:
@@ -149,7 +150,13 @@ def _combinations(ways: Sequence[Sequence[Word]]) -> Iterable[Pronunciation]:
 
 
 def _distinct(pronunciations: Iterable[Pronunciation]) -> list[Pronunciation]:
-    return list(dict.fromkeys(pronunciations))
+    """The first `MAX_PRONUNCIATIONS` that differ; no more are made."""
+    found: dict[Pronunciation, None] = {}
+    for pronunciation in pronunciations:
+        found.setdefault(pronunciation)
+        if len(found) == MAX_PRONUNCIATIONS:
+            break
+    return list(found)
 
 
 def _unstressed(symbols: Iterable[str]) -> Word:

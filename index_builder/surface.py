@@ -34,6 +34,10 @@ _TOKEN = re.compile(r"\d+(?:,\d{3})+(?!\d)|\d+\.\d+|\d+(?:st|nd|rd|th)\b|\d*0s\b
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _ACRONYM = re.compile(r"([a-z]?)([A-Z]{2,5})('?s)?")
 
+# Words in small letters that are no initials: five letters or more, or two with a vowel.
+_WORD = r"(?:[a-z]{5,}|(?=[a-z]*[aeiouy])[a-z]{2,4})"
+_AS_WRITTEN = re.compile(f"{_WORD}(?: {_WORD})*")
+
 Words: TypeAlias = tuple[str, ...]
 
 
@@ -55,6 +59,14 @@ class Reading:
 
 def surface_forms(text: str) -> list[SurfaceForm]:
     """The ways to say a written term, the likeliest first, no text twice; at most `MAX_FORMS`, none if unspeakable."""
+    # Most terms are words already; only the others are worth the whole work.
+    if _AS_WRITTEN.fullmatch(text):
+        return [SurfaceForm(text, "term")]
+    return _worked_out(text)
+
+
+def _worked_out(text: str) -> list[SurfaceForm]:
+    """The work of `surface_forms`, for any text."""
     forms: dict[str, Kind] = {}
     for variant in _written_variants(text):
         tokens, writing = _tokens(variant)
@@ -71,7 +83,6 @@ def spoken_forms(text: str) -> list[str]:
 
 def can_be_spoken(text: str) -> bool:
     """Whether `spoken_forms` finds any form."""
-    # Most terms are words already; only the others are worth the whole work.
     return is_simple(text) or bool(surface_forms(text))
 
 

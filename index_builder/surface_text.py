@@ -69,6 +69,8 @@ def _with_signs(text: str) -> str:
     for sign, words in _SIGNS.items():
         text = text.replace(sign, words)
     text = _SHARP.sub(" sharp", unicodedata.normalize("NFKC", text))
+    if text.isascii():
+        return text
     return "".join(_greek_name(text, index) or character for index, character in enumerate(text))
 
 

@@ -25,7 +25,7 @@ _UNKNOWN_NATS = 17.0
 # Rarer than the 10,000th word: one such word makes a term of its phrase even where it stands once.
 _RARE_NATS = 12.5
 _WORD = r"[^\W\d_](?:[\w'’]|[-‐‑](?=\w))*"
-_PIECE = re.compile(rf"{_WORD}|\n\s*\n|[^\w\s'’]|\d[\w.,]*")
+_PIECE = re.compile(rf"{_WORD}|\n\s*\n|[^\w\s]|\d[\w.,]*")
 _ENDS_NO_PHRASE = re.compile(r".*(?:ly|ful|ous|able|ible|ish|ical|less)|.*[^aeious]ed")
 _CONTEXT = 60
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+")

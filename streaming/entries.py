@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.symbols import BOUND, PHONEMES, character_sequence, phoneme_sequence
+from streaming.symbols import PHONEMES, character_sequence, phoneme_sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def make_form(
 
 def arpabet(ids: NDArray[np.int16]) -> str:
     """A phoneme sequence with bounds as text: symbols parted by blanks, words by " | "."""
-    return " ".join("|" if i == BOUND else PHONEMES[i] for i in ids[1:-1].tolist())
+    return " ".join([PHONEMES[i] for i in ids[1:-1].tolist()])
 
 
 def _words_of_arpabet(text: str) -> list[list[str]]:
@@ -151,8 +151,11 @@ def parse_entries(content: bytes) -> tuple[tuple[Entry, ...], tuple[Form, ...]]:
 
 def _row_of(entry: Entry) -> dict[str, Any]:
     """The fields of an entry by name, without those that have their default."""
-    needed = {"entry_id": entry.entry_id, "term": entry.term, "translations": dict(entry.translations)}
-    optional = {f.name: getattr(entry, f.name) for f in fields(Entry) if f.name not in needed}
-    defaults = {f.name: f.default for f in fields(Entry)}
-    kept = {name: value for name, value in optional.items() if value != defaults[name]}
-    return needed | {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
+    row = {"entry_id": entry.entry_id, "term": entry.term, "translations": dict(entry.translations)}
+    for name, default in _OPTIONAL:
+        if (value := getattr(entry, name)) != default:
+            row[name] = list(value) if isinstance(value, tuple) else value
+    return row
+
+
+_OPTIONAL = tuple((f.name, f.default) for f in fields(Entry) if f.name not in ("entry_id", "term", "translations"))

@@ -18,7 +18,8 @@ PHONEMES: tuple[str, ...] = (
     *"AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split(),
 )
 _CHARACTER_ID = {symbol: index for index, symbol in enumerate(CHARACTERS)}
-_PHONEME_ID = {symbol: index for index, symbol in enumerate(PHONEMES)}
+# With the digits that tell stress, which the heads do not know.
+_PHONEME_ID = {symbol + stress: index for index, symbol in enumerate(PHONEMES) for stress in ("", *"012") if symbol}
 _WORD = re.compile(r"[a-z']+")
 
 
@@ -39,6 +40,6 @@ def phoneme_sequence(words: list[tuple[str, ...]]) -> NDArray[np.int16]:
     """
     ids = [BOUND]
     for word in words:
-        ids += [_PHONEME_ID[symbol.rstrip("012")] for symbol in word]
+        ids += [_PHONEME_ID[symbol] for symbol in word]
         ids.append(BOUND)
     return np.array(ids, np.int16)

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from app.samples import recordings
 from index_builder.build import build_index
+from index_builder.collection import without_collection
 from index_builder.embed import embed_texts
 from index_builder.exact_neighbours import exact_neighbours
 from index_builder.formats import GlossaryFile, Languages, parse_glossary
@@ -107,6 +108,7 @@ class Maker:
             found.setdefault(" ".join(self._words[word] for word in words))
         return list(found)
 
+    @without_collection()
     def real(self, terms: list[str], folder: Path) -> TermIndex:
         """The index of a glossary file with these terms, saved."""
         content = "term,de\n" + "".join(f"{term},Begriff {i}\n" for i, term in enumerate(terms))
@@ -137,6 +139,7 @@ class Maker:
             some[:] = some.astype(np.float16)
         return vectors
 
+    @without_collection()
     def drawn(self, terms: list[str], vectors: NDArray[np.float32], folder: Path) -> TermIndex:
         """An index over given vectors, saved."""
         said = {
@@ -238,9 +241,18 @@ def search_alone(folder: Path, queries: Path, encoder_id: str) -> None:
         "load": load.seconds,
         "hop_ms": (float(np.median(walls[2:])), float(np.median(processors[2:]))),
         "ids": np.concatenate(ids[2:]).tolist(),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": _peak_mb(),
     }
     print(json.dumps(measured))
+
+
+def _peak_mb() -> float:
+    """Of this program; `getrusage` would also count the larger one that started it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
 
 
 def table(rows: list[Row]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from index_builder.surface import MAX_FORMS, can_be_spoken, plain_word, spoken_forms
+from index_builder.surface import MAX_FORMS, _worked_out, can_be_spoken, plain_word, spoken_forms, surface_forms
 from streaming.symbols import character_sequence
 
 
@@ -93,3 +93,13 @@ def test_can_be_spoken_is_the_short_way_to_the_same_answer(term: str) -> None:
 def test_plain_word(term: str, word: str) -> None:
     """One token without digits can be pronounced as one word."""
     assert plain_word(term) == word
+
+
+@given(st.lists(st.text("abdeghkstvy", min_size=1, max_size=6), min_size=1, max_size=3).map(" ".join))
+@example("vs them")
+@example("dr no st")
+@example("hmmm psst")
+@example("a x i v")
+def test_words_in_small_letters_need_no_work(text: str) -> None:
+    """The short way round gives what the whole work gives."""
+    assert surface_forms(text) == _worked_out(text)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from index_builder.term_candidates import TermCandidate, term_candidates, without_references
@@ -84,6 +84,7 @@ def test_text_without_terms(text: str) -> None:
 
 
 @given(st.text("ab C.,-’()\n1", max_size=80))
+@example("C1 ’C1")
 def test_any_text_gives_candidates_that_stand_in_it(text: str) -> None:
     """Each candidate is written in the text, counted at least once, with a score above 0."""
     squeezed = " ".join(text.lower().split())

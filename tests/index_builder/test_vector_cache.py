@@ -104,10 +104,13 @@ def test_unusable_cache_is_told(tmp_path: Path) -> None:
             cache.keep("vector", [(b"", b"")])
 
 
-@given(st.lists(st.text(), max_size=3), st.lists(st.text(), max_size=3))
-def test_keys_tell_texts_and_their_bounds(one: list[str], other: list[str]) -> None:
-    """Two lists of texts have the same key only if they are the same."""
-    assert (key_of(*one) == key_of(*other)) == (one == other)
+_PARTS = st.tuples(st.text(st.characters(codec="utf-8")), st.lists(st.binary(max_size=3), max_size=3))
+
+
+@given(_PARTS, _PARTS)
+def test_keys_tell_parts_and_their_bounds(one: tuple[str, list[bytes]], other: tuple[str, list[bytes]]) -> None:
+    """Two lists of parts have the same key only if they are the same."""
+    assert (key_of(one[0], *one[1]) == key_of(other[0], *other[1])) == (one == other)
 
 
 def _file(folder: Path) -> Path:
