@@ -4,12 +4,14 @@ One model serves every stream, and an index is immutable and shared too; scorer,
 stream. `listen` drives the same session as the server does, so that both say the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from streaming.audio import AudioFormat
+from streaming.batching import MOST_IN_BATCH, BatchFrameEncoder, BatchingEncoder, ComputeSlots
 from streaming.calibration import PROFILES
 from streaming.catalogue import Catalogue
 from streaming.competition import Competition, competition_of
@@ -23,7 +25,7 @@ from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
 from streaming.protocol import Limits
 from streaming.providers import Provider
-from streaming.scoring import TermScorer
+from streaming.scoring import ScoringConfig, TermScorer
 from streaming.searched_index import SearchedIndex
 from streaming.session import ServedGlossary, Session, SessionSettings
 from streaming.term_index import TermIndex
@@ -33,6 +35,14 @@ from streaming.verifier import Verifier, verifier_of
 SOURCE_LANG = "en"
 # One stream per process, so its name need not tell it from others; a fixed one keeps two runs equal.
 LOCAL_SESSION = "local"
+
+
+def _stands_still() -> float:
+    return 0.0
+
+
+class SharedEncoder(FrameEncoder, BatchFrameEncoder, Protocol):
+    """Encodes contexts one by one and together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +56,17 @@ class Sensitivity:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A checked model folder and the encoders that streams share."""
+    """A checked model folder and the encoders that streams share.
+
+    `clock` (seconds) times the stages of each stream; the one that stands still keeps two runs equal.
+    """
 
     folder: ModelFolder
-    frames: FrameEncoder
+    frames: SharedEncoder
     spans: OnnxSpanEncoder
     competition: Competition | None
     verifier: Verifier | None
+    clock: Callable[[], float] = _stands_still
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,15 @@ def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
     )
 
 
+def for_many(model: Model, slots: ComputeSlots, on_batch: Callable[[int], None], *, batches: bool = True) -> Model:
+    """The same for many streams on threads of their own, which share `slots`, with a running clock.
+
+    Contexts are encoded in batches if the model allows it; `on_batch` is told the size of each.
+    """
+    most = MOST_IN_BATCH if batches and model.frames.is_batchable else 1
+    return replace(model, frames=BatchingEncoder(model.frames, slots, most, on_batch), clock=time.perf_counter)
+
+
 def calibration_warning(folder: ModelFolder) -> str | None:
     """What listeners must know of a model whose probabilities were never fitted to speech; None for any other."""
     if folder.is_calibrated:
@@ -134,20 +157,30 @@ def decision_of(folder: ModelFolder, sensitivity: Sensitivity, entries: int) -> 
     return DecisionConfig(threshold=folder.calibration.threshold(per_hour, entries))
 
 
-def make_pipeline(model: Model, index: SearchedIndex, decision: DecisionConfig, audio_format: AudioFormat) -> Pipeline:
+def make_pipeline(
+    model: Model,
+    index: SearchedIndex,
+    decision: DecisionConfig,
+    audio_format: AudioFormat,
+    *,
+    interim_hints: bool = False,
+) -> Pipeline:
     """A pipeline for one stream of that format."""
     config = PipelineConfig(
         decision=decision,
         format=audio_format,
         context_ms=model.folder.spec.context_samples * 1000 // SAMPLE_RATE,
+        interim_hints=interim_hints,
     )
-    return Pipeline(model.frames, index, make_scorer(model, index), WebRtcDetector(), config)
+    scorer = make_scorer(model, index, interim_hints=interim_hints)
+    return Pipeline(model.frames, index, scorer, WebRtcDetector(), config, model.clock)
 
 
-def make_scorer(model: Model, index: SearchedIndex) -> TermScorer:
+def make_scorer(model: Model, index: SearchedIndex, *, interim_hints: bool = False) -> TermScorer:
     """A scorer for one stream over that index."""
+    config = ScoringConfig(tells_tentative=interim_hints)
     return TermScorer(
-        index, model.spans, model.folder.calibration, competition=model.competition, verifier=model.verifier
+        index, model.spans, model.folder.calibration, config, competition=model.competition, verifier=model.verifier
     )
 
 
@@ -185,8 +218,12 @@ def _served(
         version=index.version,
         terms=terms,
         profiles={each.profile: decision_of(model.folder, each, terms) for each in sensitivities},
-        open=lambda settings: make_pipeline(model, index, settings.decision, settings.format),
-        take_over=lambda pipeline: pipeline.replace_index(index, make_scorer(model, index)),
+        open=lambda settings: make_pipeline(
+            model, index, settings.decision, settings.format, interim_hints=settings.interim_hints
+        ),
+        take_over=lambda pipeline: pipeline.replace_index(
+            index, make_scorer(model, index, interim_hints=pipeline.tells_interim)
+        ),
         register=EntryRegister(index.entries) if register is None else register,
         source_lang=SOURCE_LANG,
         target_langs=index.target_langs,

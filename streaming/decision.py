@@ -51,7 +51,10 @@ class TermEntry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An entry that may have been spoken at `start_sample`..`end_sample`; `probability` is calibrated."""
+    """An entry that may have been spoken at `start_sample`..`end_sample`; `probability` is calibrated.
+
+    A tentative one ends so near the edge of the audio that the word may go on; it decides nothing.
+    """
 
     entry_index: int
     form_index: int
@@ -59,6 +62,7 @@ class Candidate:
     end_sample: int
     probability: float
     raw_similarity: float | None = None
+    is_tentative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,16 @@ class Decider:
         reasons.append("below_threshold" if candidates else "no_candidate")
         return [Abstention(hop_start_sample, hop_end_sample, reasons[0], best)]
 
+    def foresee(self, hop_end_sample: int, candidates: Sequence[Candidate]) -> list[Hint]:
+        """The hints that tentative candidates would be if nothing followed, most probable first; none is remembered.
+
+        They have no id, and `is_final` is false.
+        """
+        return [
+            self._hint(candidate, "", hop_end_sample, rank, candidates, is_final=False)
+            for rank, candidate in enumerate(filter(self._is_shown, self._above_threshold(candidates)), start=1)
+        ][: self._config.max_hints_per_hop]
+
     def reset(self) -> None:
         """Forget all hints: the next one is h1, every entry is at its first occurrence."""
         self._explained = Explained()
@@ -182,14 +196,36 @@ class Decider:
             return "do_not_hint"
         return "muted" if entry.entry_id in self._config.mute_entries else None
 
+    def _is_shown(self, candidate: Candidate) -> bool:
+        """Whether a candidate above the threshold would be shown after what is explained by earlier ones."""
+        entry, heard = self._entries[candidate.entry_index], self._heard(candidate)
+        return (
+            heard.probability >= entry.minimum_probability
+            and self._silence(entry) is None
+            and not self._explained.repeats(heard, self._refractory)
+            and not self._explained.outdoes(heard, ())
+        )
+
     def _emit(self, candidate: Candidate, emitted_sample: int, rank: int, candidates: Iterable[Candidate]) -> Hint:
-        entry = self._entries[candidate.entry_index]
         self._explained.add(self._heard(candidate))
         self._hint_count += 1
-        occurrence = self._occurrences.get(entry.entry_id, 0) + 1
-        self._occurrences[entry.entry_id] = occurrence
+        hint = self._hint(candidate, f"h{self._hint_count}", emitted_sample, rank, candidates, is_final=True)
+        self._occurrences[hint.entry_id] = hint.occurrence
+        return hint
+
+    def _hint(
+        self,
+        candidate: Candidate,
+        hint_id: str,
+        emitted_sample: int,
+        rank: int,
+        candidates: Iterable[Candidate],
+        *,
+        is_final: bool,
+    ) -> Hint:
+        entry = self._entries[candidate.entry_index]
         return Hint(
-            hint_id=f"h{self._hint_count}",
+            hint_id=hint_id,
             entry_id=entry.entry_id,
             term=entry.term,
             translations=entry.translations,
@@ -199,9 +235,10 @@ class Decider:
             score=candidate.probability,
             raw_similarity=candidate.raw_similarity,
             rank=rank,
-            occurrence=occurrence,
+            occurrence=self._occurrences.get(entry.entry_id, 0) + 1,
             alternatives=self._alternatives(self._heard(candidate), candidates),
             glossary_version=self._version_of(candidate.entry_index),
+            is_final=is_final,
         )
 
     def _alternatives(self, winner: Heard, candidates: Iterable[Candidate]) -> tuple[Alternative, ...]:

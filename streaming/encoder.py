@@ -15,6 +15,9 @@ from streaming.tokens import tokeniser_of
 
 Floats = NDArray[np.float32]
 
+# Key of the graph's own metadata.
+_BATCHABLE = "batchable"
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedContext:
@@ -71,10 +74,25 @@ class OnnxFrameEncoder:
         there = {output.name for output in self._session.get_outputs()}
         self._outputs = ["characters", "phonemes", "frames", *({"hidden"} & there)]
 
+    @property
+    def is_batchable(self) -> bool:
+        """Whether a context comes out the same in any company, as the graph says of itself.
+
+        One that quantises a whole batch by its largest number does not: another speaker would change the result.
+        """
+        return bool(self._session.get_modelmeta().custom_metadata_map.get(_BATCHABLE))
+
     def encode(self, context: Floats) -> EncodedContext:
         """One pass over one context."""
-        mel = self._log_mel(context)[None]
-        return EncodedContext(*(output[0] for output in self._session.run(self._outputs, {"mel": mel})))
+        return self.encode_batch(context[None])[0]
+
+    def encode_batch(self, contexts: Floats) -> list[EncodedContext]:
+        """One pass over float32[n, context_samples]; each result is that of the context alone, to the last bit.
+
+        That holds where `is_batchable`.
+        """
+        mel = np.stack([self._log_mel(context) for context in contexts])
+        return [EncodedContext(*rows) for rows in zip(*self._session.run(self._outputs, {"mel": mel}), strict=True)]
 
 
 class OnnxSpanEncoder:

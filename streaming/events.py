@@ -18,9 +18,14 @@ AbstentionReason: TypeAlias = Literal[
     "limit",
     "muted",
     "do_not_hint",
+    "overloaded",
 ]
 """Why a hop has no hint. `below_minimum`: it reaches the threshold, but not the entry's own minimum; `muted`: by the
-listener; `do_not_hint`: by the glossary."""
+listener; `do_not_hint`: by the glossary; `overloaded`: the machine is too slow, nothing was decided."""
+
+
+WithdrawalReason: TypeAlias = Literal["not_confirmed", "superseded"]
+"""Why an interim hint was taken back; `superseded`: another entry was said there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class Hint:
     `start_sample`..`end_sample` is the span of the term, `emitted_sample` the end of the audio that had
     been heard when the hint left. `score` is a calibrated probability; `raw_similarity` is the cosine of
     the best span embedding (None where the span search was not asked). `glossary_version` is the version in which
-    the entry was found.
+    the entry was found. A hint that is not final may come again under its `hint_id` with a higher `rev`, or be
+    withdrawn.
     """
 
     hint_id: str
@@ -70,6 +76,16 @@ class Hint:
     occurrence: int
     alternatives: tuple[Alternative, ...] = field(default=())
     glossary_version: str = ""
+    rev: int = 1
+    is_final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HintWithdrawn:
+    """A hint that was not final was not confirmed."""
+
+    hint_id: str
+    reason: WithdrawalReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +98,4 @@ class Abstention:
     best_score: float
 
 
-Event: TypeAlias = SpeechStarted | SpeechEnded | Hint | Abstention
+Event: TypeAlias = SpeechStarted | SpeechEnded | Hint | HintWithdrawn | Abstention

@@ -28,13 +28,14 @@ class Evidence:
     """All that is known of one form in one context: frames [start, end], the numbers of `calibration.FEATURES`.
 
     Beside these, `similarity` is told to the client: weighed with the others it lowers the recall on every stream of
-    native speech (training/EXPERIMENTS.md).
+    native speech (training/EXPERIMENTS.md). A form that needs a second look is tentative.
     """
 
     form_index: int
     start: int
     end: int
     features: dict[str, float]
+    is_tentative: bool = False
 
     @property
     def mean(self) -> float:

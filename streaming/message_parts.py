@@ -18,6 +18,10 @@ class CloseCode(IntEnum):
     AUTH = 4401
     GLOSSARY = 4404
     IDLE = 4408
+    SUPERSEDED = 4409
+    RESUME_EXPIRED = 4410
+    TOO_FAST = 4429
+    NOT_READY = 4503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +44,18 @@ class AudioPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a session enforces: the size of one frame in bytes, silence on the wire in seconds."""
+    """What a session enforces.
+
+    A frame has at most `max_frame_bytes`; a client that says nothing for `idle_timeout_s` is dismissed. Audio may come
+    at most `max_realtime_factor` times as fast as it is spoken (None: as fast as it likes), but for `max_burst_s` of
+    it. A session whose connection broke can be resumed for `resume_window_s`.
+    """
 
     max_frame_bytes: int = 1_048_576
     idle_timeout_s: float = 30
+    max_realtime_factor: float | None = None
+    max_burst_s: float = 60
+    resume_window_s: float = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +69,15 @@ class AlternativePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyPart:
-    """Milliseconds of the audio clock from the term's end to the hint."""
+    """Milliseconds: of the audio clock from the term's end to the hint, and what of the wall clock went where.
+
+    `queue` is how long the audio that decided waited to be worked on, `encode` and `score` what that work took.
+    """
 
     since_term_end: int
+    queue: int | None = None
+    encode: int | None = None
+    score: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

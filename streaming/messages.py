@@ -36,7 +36,12 @@ class ServerMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin(ServerMessage):
-    """The greeting: what will be listened for, and how."""
+    """The greeting: what will be listened for, and how.
+
+    With `resume_token` the session can be taken up again for `expires_in_s` after its connection broke. A session that
+    is taken up says so (`resumed`), and how much audio it has: PCM frames at the client's own rate, from which on the
+    client sends again. That greeting follows what was missed, has the `seq` of the last message and is not numbered.
+    """
 
     TYPE: ClassVar[str] = "Begin"
     protocol: int
@@ -46,6 +51,11 @@ class Begin(ServerMessage):
     threshold: float
     audio: AudioPart
     limits: Limits | None = None
+    resume_token: str | None = None
+    expires_in_s: float | None = None
+    resumed: bool | None = None
+    audio_received_s: float | None = None
+    audio_received_frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +154,35 @@ class GlossaryUpdated(ServerMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TermMap(ServerMessage):
+    """All hints of one chunk of audio, for a translation system: term, translation, probability of each.
+
+    Sent in place of `TermHint` to clients that ask for `format=term_map`; `start` and `end` in seconds.
+    """
+
+    TYPE: ClassVar[str] = "TermMap"
+    start: float
+    end: float
+    terms: tuple[tuple[str, str | None, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag(ServerMessage):
+    """How far the server is behind; sent when `state` changes, and from time to time while it is not "ok".
+
+    `lag_s` is wall-clock time. "degraded": it decides less often; "skipping": it leaves out windows, `dropped_windows`
+    so far. The audio clock never drifts.
+    """
+
+    TYPE: ClassVar[str] = "Lag"
+    audio_received_s: float
+    audio_processed_s: float
+    lag_s: float
+    dropped_windows: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warning(ServerMessage):
     """Something unusual; the stream goes on."""
 
@@ -230,6 +269,16 @@ class Marker(ClientMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback(ClientMessage):
+    """What the listener thinks of a hint: `verdict` is "right" or "wrong"."""
+
+    TYPE: ClassVar[str] = "Feedback"
+    hint_id: str
+    verdict: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseStream(ClientMessage):
     """The audio is over: last hints, `Metadata`, close 1000."""
 
@@ -240,9 +289,9 @@ SERVER_MESSAGES: dict[str, type[ServerMessage]] = {
     kind.TYPE: kind
     for kind in (
         *(Begin, TermHint, HintRetracted, Abstain, SpeechStartedMessage, SpeechEndedMessage),
-        *(MarkerReached, Configured, GlossaryUpdated, Warning, Error, Metadata),
+        *(MarkerReached, Configured, GlossaryUpdated, TermMap, Lag, Warning, Error, Metadata),
     )
 }
 CLIENT_MESSAGES: dict[str, type[ClientMessage]] = {
-    kind.TYPE: kind for kind in (Configure, KeepAlive, Finalize, Marker, CloseStream)
+    kind.TYPE: kind for kind in (Configure, KeepAlive, Finalize, Marker, Feedback, CloseStream)
 }

@@ -6,6 +6,7 @@ detector decides whether a hop is worth its encoder pass; it never cuts what the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from streaming.audio import AudioFormat, PcmDecoder
 from streaming.context import RollingContext
 from streaming.decision import Candidate, Decider, DecisionConfig
 from streaming.errors import AudioError, SettingError
-from streaming.events import SAMPLE_RATE, Abstention, Event, Hint
+from streaming.events import SAMPLE_RATE, Abstention, Event, Hint, HintWithdrawn
 from streaming.framing import Framer
+from streaming.interim import InterimHints
+from streaming.pacing import Pace
 from streaming.pipeline_ports import FrameEncoder, Scorer, SearchedGlossary
 from streaming.segmentation import SegmentationConfig, Segmenter
 from streaming.spans import FRAME_SAMPLES
@@ -33,6 +36,10 @@ _MAX_CONTEXT_MS = 30_000
 _FLUSH_SILENCE_SAMPLES = 400 * _SAMPLES_PER_MS
 
 
+Decision: TypeAlias = Hint | HintWithdrawn | Abstention
+"""What is said of one hop."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineConfig:
     """How one stream is heard; raises SettingError for times that do not fit together.
@@ -44,6 +51,7 @@ class PipelineConfig:
         context_ms: audio per encoder pass, the hop included.
         gate_ms: a hop is encoded where speech was heard in this time before its end.
         segmentation: when a speech segment starts and ends.
+        interim_hints: whether tentative candidates are told as hints that are not final.
     """
 
     decision: DecisionConfig
@@ -52,6 +60,7 @@ class PipelineConfig:
     context_ms: int = 3000
     gate_ms: int = 1600
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    interim_hints: bool = False
 
     def __post_init__(self) -> None:
         for name in ("hop_ms", "context_ms"):
@@ -80,6 +89,8 @@ class Pipeline:
     _hop_start: int
     _finished: bool
     _seconds: dict[str, float]
+    _pace: Pace
+    _dropped: int
 
     def __init__(
         self,
@@ -106,6 +117,7 @@ class Pipeline:
         self._segmenter = Segmenter(config.segmentation, detector.frame_samples)
         self._context = RollingContext(config.context_ms * _SAMPLES_PER_MS)
         self._decider = Decider(index.entries, config.decision, index.version_of)
+        self._interim = InterimHints() if config.interim_hints else None
         self.reset()
 
     @property
@@ -117,6 +129,20 @@ class Pipeline:
     def stage_seconds(self) -> dict[str, float]:
         """Seconds spent in each of STAGES since the start of the stream, by the given clock."""
         return dict(self._seconds)
+
+    @property
+    def dropped_windows(self) -> int:
+        """Hops with speech on which nothing was decided, because the machine was too slow."""
+        return self._dropped
+
+    @property
+    def tells_interim(self) -> bool:
+        """Whether its scorers are to tell tentative candidates."""
+        return self._interim is not None
+
+    def pace(self, pace: Pace) -> None:
+        """Decide so often from the next hop on. The audio clock and what each decision hears stay the same."""
+        self._pace = pace
 
     def configure(self, decision: DecisionConfig) -> None:
         """Decide by `decision` from the next hop on; what was emitted stays."""
@@ -174,9 +200,13 @@ class Pipeline:
             stage.reset()
         self._scorer.reset()
         self._decider.reset()
+        if self._interim is not None:
+            self._interim.reset()
         self._hop_start = 0
         self._finished = False
         self._seconds = dict.fromkeys(STAGES, 0.0)
+        self._pace = Pace()
+        self._dropped = 0
 
     def _check_open(self) -> None:
         if self._finished:
@@ -189,13 +219,23 @@ class Pipeline:
             self._context.append(frame)
             events += self._segmenter.feed(self._detector.is_speech(frame))
             self._spend("detect", started)
-            if self._context.end_sample - self._hop_start == self._hop_samples:
-                context, context_start = self._context.latest()
-                events += self._decide(context, context_start, self._context.end_sample)
-                self._hop_start = self._context.end_sample
+            waiting = self._context.end_sample - self._hop_start
+            if waiting % self._hop_samples == 0 and waiting >= self._pace.hops * self._hop_samples:
+                events += self._decide_hop()
         return events
 
-    def _decide_rest(self) -> list[Hint | Abstention]:
+    def _decide_hop(self) -> list[Decision]:
+        hop_start, end = self._hop_start, self._context.end_sample
+        if self._pace.skips and self._is_speech_near(end):
+            self._dropped += 1
+            decisions: list[Decision] = [Abstention(hop_start, end, "overloaded", 0.0)]
+        else:
+            context, context_start = self._context.latest()
+            decisions = self._decide(context, context_start, end)
+        self._hop_start = end
+        return decisions
+
+    def _decide_rest(self) -> list[Decision]:
         context, context_start = self._context.latest()
         rest = np.concatenate((self._framer.pending, self._decoder.pending()))
         heard_end = self._context.end_sample + len(rest)
@@ -206,20 +246,33 @@ class Pipeline:
         moved = len(extended) - len(context)
         return self._decide(extended[moved:], context_start + moved, heard_end)
 
-    def _decide(self, context: NDArray[np.float32], context_start: int, heard_end: int) -> list[Hint | Abstention]:
+    def _decide(self, context: NDArray[np.float32], context_start: int, heard_end: int) -> list[Decision]:
         """Decide on the hop from the last one's end to `heard_end`; what the context holds beyond is made up."""
-        last_speech = self._segmenter.last_speech_sample
-        if last_speech is None or last_speech <= heard_end - self._gate_samples:
-            return [Abstention(self._hop_start, heard_end, "no_speech", 0.0)]
+        if not self._is_speech_near(heard_end):
+            silence = Abstention(self._hop_start, heard_end, "no_speech", 0.0)
+            return [silence] if self._interim is None else self._interim.feed([silence], ())
         started = self._clock()
         encoded = self._encoder.encode(context)
         started = self._spend("encode", started)
         first_hop_frame = max(0, (self._hop_start - context_start) // FRAME_SAMPLES)
         candidates = self._scorer.score(encoded, context_start, context_start + len(context), first_hop_frame)
         started = self._spend("score", started)
-        decisions = self._decider.feed(self._hop_start, heard_end, _within(candidates, heard_end))
+        decisions = self._decided(heard_end, _within(candidates, heard_end))
         self._spend("decide", started)
         return decisions
+
+    def _decided(self, heard_end: int, candidates: Sequence[Candidate]) -> list[Decision]:
+        certain = [candidate for candidate in candidates if not candidate.is_tentative]
+        decisions = self._decider.feed(self._hop_start, heard_end, certain)
+        if self._interim is None:
+            return list(decisions)
+        tentative = [candidate for candidate in candidates if candidate.is_tentative]
+        return self._interim.feed(decisions, self._decider.foresee(heard_end, tentative))
+
+    def _is_speech_near(self, end: int) -> bool:
+        """Whether speech was heard shortly before a sample."""
+        last_speech = self._segmenter.last_speech_sample
+        return last_speech is not None and last_speech > end - self._gate_samples
 
     def _spend(self, stage: str, started: float) -> float:
         now = self._clock()

@@ -5,10 +5,11 @@ Nothing here knows of a connection: `termcue listen --json` prints the same mess
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NoReturn
 
 from streaming.errors import WireError
-from streaming.events import SAMPLE_RATE, Abstention, Hint, SpeechEnded, SpeechStarted
+from streaming.events import SAMPLE_RATE, Abstention, Hint, HintWithdrawn, SpeechEnded, SpeechStarted
 from streaming.message_parts import (
     AlternativePart,
     AudioPart,
@@ -32,10 +33,12 @@ from streaming.messages import (
     Configure,
     Configured,
     Error,
+    Feedback,
     Finalize,
     GlossaryUpdated,
     HintRetracted,
     KeepAlive,
+    Lag,
     Marker,
     MarkerReached,
     Metadata,
@@ -43,6 +46,7 @@ from streaming.messages import (
     SpeechEndedMessage,
     SpeechStartedMessage,
     TermHint,
+    TermMap,
     Warning,
 )
 from streaming.typed_json import FieldError, JsonObject, JsonValue, read_record, shown, write_record
@@ -64,11 +68,13 @@ __all__ = [
     "Configured",
     "EffectivePart",
     "Error",
+    "Feedback",
     "Finalize",
     "GlossaryPart",
     "GlossaryUpdated",
     "HintRetracted",
     "KeepAlive",
+    "Lag",
     "LatencyPart",
     "Limits",
     "Marker",
@@ -80,6 +86,7 @@ __all__ = [
     "SpeechEndedMessage",
     "SpeechStartedMessage",
     "TermHint",
+    "TermMap",
     "Warning",
     "abstain_message",
     "chosen_translation",
@@ -90,6 +97,7 @@ __all__ = [
     "latency_ms",
     "seconds",
     "speech_message",
+    "withdrawal_message",
 ]
 
 _SCORE_DIGITS = 6
@@ -98,7 +106,7 @@ _CONFIGURE_CLASSES: dict[str, tuple[str, str]] = {
         (
             *("encoding", "sample_rate", "channels"),
             *("source_lang", "target_lang"),
-            *("interim_hints", "vad_events", "abstain_events"),
+            *("interim_hints", "vad_events", "abstain_events", "format", "chunk_ms"),
         ),
         ("new-session-only", "open a new session with it"),
     ),
@@ -178,13 +186,16 @@ def chosen_translation(translations: Mapping[str, str], target_lang: str | None)
     return translations.get(target_lang, translations.get(""))
 
 
-def hint_message(hint: Hint, *, seq: int, target_lang: str | None) -> TermHint:
-    """A hint of the pipeline as it goes over the wire, with the translation into `target_lang`."""
+def hint_message(hint: Hint, *, seq: int, target_lang: str | None, spent: LatencyPart | None = None) -> TermHint:
+    """A hint of the pipeline as it goes over the wire, with the translation into `target_lang`.
+
+    `spent` says what of the wall clock went where; its `since_term_end` does not count.
+    """
     return TermHint(
         seq=seq,
         hint_id=hint.hint_id,
-        rev=1,
-        is_final=True,
+        rev=hint.rev,
+        is_final=hint.is_final,
         term=hint.term,
         translation=chosen_translation(hint.translations, target_lang),
         entry_id=hint.entry_id,
@@ -206,7 +217,7 @@ def hint_message(hint: Hint, *, seq: int, target_lang: str | None) -> TermHint:
             )
             for rival in hint.alternatives
         ),
-        latency_ms=LatencyPart(since_term_end=latency_ms(hint)),
+        latency_ms=replace(spent or LatencyPart(since_term_end=0), since_term_end=latency_ms(hint)),
     )
 
 
@@ -224,6 +235,11 @@ def abstain_message(abstention: Abstention, *, seq: int) -> Abstain:
         reason=abstention.reason,
         best_score=round(abstention.best_score, _SCORE_DIGITS),
     )
+
+
+def withdrawal_message(withdrawn: HintWithdrawn, *, seq: int) -> HintRetracted:
+    """A withdrawn hint of the pipeline as it goes over the wire."""
+    return HintRetracted(seq=seq, hint_id=withdrawn.hint_id, reason=withdrawn.reason)
 
 
 def speech_message(event: SpeechStarted | SpeechEnded, *, seq: int) -> SpeechStartedMessage | SpeechEndedMessage:

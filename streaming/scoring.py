@@ -7,7 +7,7 @@ probability per entry.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -61,6 +61,7 @@ class ScoringConfig:
         settle_frames: the newest frames, which the encoder has heard too little after, are not scored yet.
         competing_floor: mean log-probability per symbol from which a form competes; a weaker one has lost.
         second_look_frames: a form first seen to end in so many newest frames waits for the next hop.
+        tells_tentative: whether such forms are told already, as tentative ones.
         reading: which candidates the verifier reads.
     """
 
@@ -74,6 +75,7 @@ class ScoringConfig:
     settle_frames: int = 4
     competing_floor: float = -2.5
     second_look_frames: int = 6
+    tells_tentative: bool = False
     reading: ReadingConfig = field(default_factory=ReadingConfig)
 
 
@@ -117,8 +119,16 @@ class TermScorer:
     def score(
         self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
     ) -> Sequence[Candidate]:
-        """The candidates of one hop, the best form of each entry, most probable first."""
+        """The candidates of one hop, the best form of each entry, most probable first; tentative ones last."""
         evidence = self.evidence(encoded, first_hop_frame, context_start_sample)
+        certain = self._candidates([e for e in evidence if not e.is_tentative], context_start_sample, hop_end_sample)
+        tentative = self._candidates([e for e in evidence if e.is_tentative], context_start_sample, hop_end_sample)
+        return [*certain, *(replace(candidate, is_tentative=True) for candidate in tentative)]
+
+    def _candidates(
+        self, evidence: Sequence[Evidence], context_start_sample: int, hop_end_sample: int
+    ) -> list[Candidate]:
+        """The best form of each entry, most probable first."""
         if not evidence:
             return []
         probabilities = self._calibration.probability(stack_features([e.features for e in evidence]))
@@ -171,7 +181,9 @@ class TermScorer:
             found.append(evidence_of(int(chosen[row]), form, by_characters, by_phonemes, background, frames))
         self._compete(encoded, found, first_end)
         self._recall(found, context_start_sample // FRAME_SAMPLES)
-        found = [evidence for evidence in found if not self._needs_second_look(evidence, frames)]
+        found = [replace(e, is_tentative=True) if self._needs_second_look(e, frames) else e for e in found]
+        if not self._config.tells_tentative:
+            found = [evidence for evidence in found if not evidence.is_tentative]
         if self._reader is not None and encoded.hidden is not None:
             found = self._reader.read(encoded, found, context_start_sample // FRAME_SAMPLES)
         return self._with_similarity(encoded, found)

@@ -10,6 +10,7 @@ from streaming.decision import DecisionConfig
 from streaming.entry_register import EntryRegister
 from streaming.errors import AudioError, WireError
 from streaming.events import Event
+from streaming.pacing import Pace
 from streaming.pipeline_ports import Scorer, SearchedGlossary
 from streaming.protocol import CloseCode
 from streaming.typed_json import shown
@@ -19,8 +20,11 @@ LATEST = "latest"
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _KEYS = (
     *("glossary", "version", "source_lang", "target_lang", "encoding", "sample_rate", "channels", "profile"),
-    *("interim_hints", "vad_events", "abstain_events"),
+    *("interim_hints", "vad_events", "abstain_events", "format", "chunk_ms"),
 )
+# Keys of the connection, not of the session: the shell reads them.
+_CONNECTION_KEYS = ("resume", "last_seq", "token")
+_MIN_CHUNK_MS, _DEFAULT_CHUNK_MS, _MAX_CHUNK_MS = 320, 960, 30_000
 
 
 class HintPipeline(Protocol):
@@ -43,6 +47,25 @@ class HintPipeline(Protocol):
         """Decide on the rest of the stream and end it."""
         ...
 
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        """Seconds spent in each stage since the start of the stream."""
+        ...
+
+    @property
+    def dropped_windows(self) -> int:
+        """Hops with speech on which nothing was decided, because the machine was too slow."""
+        ...
+
+    @property
+    def tells_interim(self) -> bool:
+        """Whether its scorers are to tell tentative candidates."""
+        ...
+
+    def pace(self, pace: Pace) -> None:
+        """Decide so often from the next hop on."""
+        ...
+
     def configure(self, decision: DecisionConfig) -> None:
         """Decide by `decision` from the next hop on."""
         ...
@@ -56,7 +79,8 @@ class HintPipeline(Protocol):
 class SessionSettings:
     """What one session listens for, and what it tells; `decision` is the profile's.
 
-    `version` is `LATEST`, which follows new ones, or the only one that the session wants.
+    `version` is `LATEST`, which follows new ones, or the only one that the session wants. With `term_map_ms` hints are
+    told by chunks of so much audio.
     """
 
     glossary: str
@@ -69,6 +93,15 @@ class SessionSettings:
     vad_events: bool = True
     abstain_events: bool = False
     version: str = LATEST
+    term_map_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequest:
+    """A client takes up the session of `token`, whose messages up to number `last_seq` it has (-1: none)."""
+
+    token: str
+    last_seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +160,28 @@ def settings_of_query(query: str, served: Mapping[str, ServedGlossary]) -> tuple
         interim_hints=_flag(asked, "interim_hints", default=False),
         vad_events=_flag(asked, "vad_events", default=True),
         abstain_events=_flag(asked, "abstain_events", default=False),
+        term_map_ms=_term_map_ms(asked),
     )
     return settings, glossary
+
+
+def resume_of(query: str) -> ResumeRequest | None:
+    """What the part of the address after "?" says of a session to take up; None for a new session.
+
+    Raises:
+        RefusedSession: `last_seq` is missing or no number.
+    """
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    if "resume" not in asked:
+        return None
+    text = asked.get("last_seq", "")
+    if text == "-1":
+        return ResumeRequest(asked["resume"], -1)
+    if not text:
+        raise RefusedSession(
+            "missing_key", CloseCode.CONFIG, "resume needs last_seq: the seq of the last message", field="last_seq"
+        )
+    return ResumeRequest(asked["resume"], _integer(asked, "last_seq", 0))
 
 
 def _unfit(field: str, value: str, cure: str) -> RefusedSession:
@@ -138,6 +191,8 @@ def _unfit(field: str, value: str, cure: str) -> RefusedSession:
 def _unique_pairs(query: str) -> dict[str, str]:
     asked: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
+        if key in _CONNECTION_KEYS:
+            continue
         if key not in _KEYS:
             raise RefusedSession(
                 "unknown_key",
@@ -167,8 +222,11 @@ def served_glossary(
     """
     glossary = served.get(glossary_id)
     if glossary is None:
-        unknown = next((one for one in glossary_id.split(",") if one not in served), glossary_id)
+        names = glossary_id.split(",")
+        unknown = next((one for one in names if one not in served), glossary_id)
         message = f"there is no glossary {shown(unknown)} here; there are: {', '.join(served) or 'none'}"
+        if unknown == glossary_id and (twice := next((one for one in names if names.count(one) > 1), None)) is not None:
+            message = f"glossary = {shown(glossary_id)} names {shown(twice)} twice: name each glossary once"
         raise RefusedSession("unknown_glossary", CloseCode.GLOSSARY, message, field="glossary")
     if version in (LATEST, glossary.version):
         return glossary
@@ -194,6 +252,16 @@ def _target_lang(asked: Mapping[str, str], glossary: ServedGlossary) -> str | No
             "target_lang", target_lang, f"there are translations into: {', '.join(glossary.target_langs) or 'none'}"
         )
     return target_lang
+
+
+def _term_map_ms(asked: Mapping[str, str]) -> int | None:
+    form = asked.get("format", "hints")
+    if form not in ("hints", "term_map"):
+        raise _unfit("format", form, "give hints or term_map")
+    chunk_ms = _integer(asked, "chunk_ms", _DEFAULT_CHUNK_MS)
+    if not _MIN_CHUNK_MS <= chunk_ms <= _MAX_CHUNK_MS:
+        raise _unfit("chunk_ms", str(chunk_ms), f"give {_MIN_CHUNK_MS}..{_MAX_CHUNK_MS}")
+    return chunk_ms if form == "term_map" else None
 
 
 def _format(asked: Mapping[str, str]) -> AudioFormat:

@@ -5,7 +5,7 @@ has its own name on the wire, or the one that `wire_name` gives it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -56,8 +56,8 @@ def read_record(kind: type[_Record], value: Mapping[str, JsonValue], *, strict: 
     """A JSON object -> an instance of the dataclass `kind`.
 
     Args:
-        kind: the dataclass; its annotations may be bool, int, float, str, another dataclass, `X | None`
-            and `tuple[X, ...]`.
+        kind: the dataclass; its annotations may be bool, int, float, str, another dataclass, `X | None`,
+            `tuple[X, ...]` and tuples of fixed length such as `tuple[str, float]`.
         value: the object.
         strict: whether a field that `kind` does not have is an error; otherwise it is passed over.
         path: prefix of field names in errors.
@@ -112,13 +112,22 @@ def _read(kind: object, value: JsonValue, path: str, strict: bool) -> object:
     if get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise FieldError(path, f"{path} must be an array, not {shown(value)}")
-        element = get_args(kind)[0]
-        return tuple(_read(element, item, f"{path}[{index}]", strict) for index, item in enumerate(value))
+        elements = _elements(get_args(kind), value, path)
+        return tuple(_read(elements[index], item, f"{path}[{index}]", strict) for index, item in enumerate(value))
     if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(value, dict):
             raise FieldError(path, f"{path} must be an object, not {shown(value)}")
         return read_record(kind, value, strict=strict, path=f"{path}.")
     return _read_scalar(kind, value, path)
+
+
+def _elements(arguments: tuple[object, ...], value: "list[JsonValue]", path: str) -> Sequence[object]:
+    """The annotation of each element of a tuple."""
+    if arguments[-1] is Ellipsis:
+        return [arguments[0]] * len(value)
+    if len(value) != len(arguments):
+        raise FieldError(path, f"{path} must have {len(arguments)} elements, not {len(value)}")
+    return arguments
 
 
 def _read_scalar(kind: object, value: JsonValue, path: str) -> bool | int | float | str:

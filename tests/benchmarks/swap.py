@@ -78,6 +78,12 @@ class RememberingEncoder:
         self._encoder = encoder
         self._known: dict[bytes, EncodedContext] = {}
 
+    is_batchable = False
+
+    def encode_batch(self, contexts: NDArray[np.float32]) -> list[EncodedContext]:
+        """One after the other."""
+        return [self.encode(context) for context in contexts]
+
     def encode(self, context: NDArray[np.float32]) -> EncodedContext:
         """What the encoder gives, now or before."""
         key = blake2b(context.tobytes(), digest_size=16).digest()

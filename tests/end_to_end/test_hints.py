@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from app.places import Places
 from app.samples import glossary_path, recordings
 from app.wiring import Model, OpenGlossary, Sensitivity, decision_of, load_folder, load_model, make_pipeline
 from streaming.audio import AudioFormat, float_to_pcm16
-from streaming.events import SAMPLE_RATE, Abstention, Event, Hint, SpeechStarted
+from streaming.events import SAMPLE_RATE, Abstention, Event, Hint, HintWithdrawn, SpeechStarted
 from streaming.model_folder import BUNDLED
 from streaming.pipeline import Pipeline
 from streaming.testing import noise_pcm, synthetic_pcm
@@ -146,6 +147,23 @@ def test_chunks_of_any_length_give_identical_events(model: Model, glossary: Open
     for step in (1, 7, 320, 4801):
         chunks = (pcm[i : i + step] for i in range(0, len(pcm), step))
         assert _events(_pipeline(model, glossary), chunks) == whole, step
+
+
+def test_interim_hints_come_sooner_and_change_no_final_one(model: Model, glossary: OpenGlossary) -> None:
+    """What is final is the same with and without them, ids apart; every interim hint is confirmed or withdrawn."""
+    pcm = _pcm(1)
+    decision = decision_of(model.folder, Sensitivity("booth"), len(glossary.index.entries))
+    without = _hints(_events(_pipeline(model, glossary), [pcm]))
+    interim = make_pipeline(model, glossary.index, decision, AudioFormat(), interim_hints=True)
+    events = _events(interim, [pcm])
+    final = [hint for hint in _hints(events) if hint.is_final]
+    assert [replace(hint, hint_id="", rev=1) for hint in final] == [replace(hint, hint_id="") for hint in without]
+    shown = {hint.hint_id for hint in _hints(events) if not hint.is_final}
+    assert shown
+    confirmed = {hint.hint_id for hint in final if hint.rev > 1}
+    withdrawn = {event.hint_id for event in events if isinstance(event, HintWithdrawn)}
+    assert shown == confirmed | withdrawn
+    assert not confirmed & withdrawn
 
 
 def test_reset_makes_the_stream_a_new_one(model: Model, glossary: OpenGlossary) -> None:

@@ -12,6 +12,7 @@ from streaming.audio import AudioFormat
 from streaming.decision import DecisionConfig
 from streaming.errors import AudioError, SettingError
 from streaming.events import Abstention, Event, Hint, SpeechEnded, SpeechStarted
+from streaming.pacing import Pace
 from streaming.pipeline import STAGES, Pipeline, PipelineConfig
 from streaming.testing import (
     TONES,
@@ -318,3 +319,40 @@ def test_sources_of_chunks_feed_a_pipeline() -> None:
     first = events_of(tone_pipeline(format=source.format), source.chunks())
     assert len(hints_of(first)) == 4
     assert events_of(tone_pipeline(format=source.format), source.chunks()) == first
+
+
+def test_a_slower_pace_hears_the_same_and_skips_no_sample() -> None:
+    """Deciding after every second and fourth hop: gapless windows, and the same terms on the same spans."""
+    stream = synthetic_pcm([(0, 400), (900, 600), (0, 900), (500, 300), (0, 900), (1300, 400), (0, 1100)])
+    hints = {}
+    for hops in (1, 2, 4):
+        pipeline = tone_pipeline()
+        pipeline.pace(Pace(hops))
+        events = pipeline.feed(stream) + pipeline.finish()
+        hints[hops] = [(e.term, e.start_sample, e.end_sample) for e in events if isinstance(e, Hint)]
+        ends = sorted(
+            {
+                e.emitted_sample if isinstance(e, Hint) else e.end_sample
+                for e in events
+                if isinstance(e, Hint | Abstention)
+            }
+        )
+        assert set(np.diff([0, *ends[:-1]])) == {hops * 5120}
+        assert pipeline.dropped_windows == 0
+    assert hints[1] == hints[2] == hints[4]
+    assert len(hints[1]) == 3
+
+
+def test_windows_left_out_are_counted_and_the_clock_runs_on() -> None:
+    """Two seconds of speech are skipped, none of silence; what comes after stands where it was said."""
+    pipeline = tone_pipeline()
+    pipeline.pace(Pace(1, skips=True))
+    skipped = pipeline.feed(synthetic_pcm([(900, 1920), (0, 3200)]))
+    reasons = [e.reason for e in skipped if isinstance(e, Abstention)]
+    assert pipeline.dropped_windows == reasons.count("overloaded") > 5
+    assert reasons[-1] == "no_speech"
+    pipeline.pace(Pace())
+    (hint,) = [e for e in pipeline.feed(synthetic_pcm([(500, 400), (0, 1000)])) if isinstance(e, Hint)]
+    assert (hint.start_sample, hint.end_sample) == (5120 * 16, 5120 * 16 + 6400)
+    pipeline.reset()
+    assert pipeline.dropped_windows == 0

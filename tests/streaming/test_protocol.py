@@ -63,7 +63,10 @@ def _example(kind: object, *, full: bool) -> object:
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return _example(typing.get_args(kind)[0], full=full) if full else None
     if typing.get_origin(kind) is tuple:
-        return (_example(typing.get_args(kind)[0], full=full),) * 2
+        elements = typing.get_args(kind)
+        if elements[-1] is Ellipsis:
+            return (_example(elements[0], full=full),) * 2
+        return tuple(_example(element, full=full) for element in elements)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         wanted = [f for f in dataclasses.fields(kind) if full or f.default is dataclasses.MISSING]
@@ -225,8 +228,9 @@ def test_a_newer_server_is_understood() -> None:
     )
     message = decode_server(begin)
     assert isinstance(message, messages.Begin)
-    assert message.limits == Limits(max_frame_bytes=1_048_576, idle_timeout_s=30)
-    assert decode_server('{"type":"Lag","seq":61,"lag_s":0.2}') is None
+    assert message.limits == Limits(max_frame_bytes=1_048_576, idle_timeout_s=30, max_realtime_factor=1.5)
+    assert message.resume_token == "r_1a9e"
+    assert decode_server('{"type":"Weather","seq":61,"lag_s":0.2}') is None
 
 
 @pytest.mark.parametrize(
@@ -237,6 +241,8 @@ def test_a_newer_server_is_understood() -> None:
         '{"type": "Metadata", "seq": "0"}',
         '{"type": "TermHint", "seq": 0, "alternatives": {}}',
         '{"type": "Configured", "seq": 0, "effective": 3}',
+        '{"type": "TermMap", "seq": 0, "start": 0, "end": 1, "terms": [["ion", "Ion"]]}',
+        '{"type": "TermMap", "seq": 0, "start": 0, "end": 1, "terms": [["ion", "Ion", "high"]]}',
         '{"type": "Abstain", "seq": 0, "start": 0, "end": 1, "reason": null, "best_score": 0}',
     ],
 )

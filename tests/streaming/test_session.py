@@ -8,6 +8,7 @@ from streaming.entry_register import EntryRegister
 from streaming.errors import SettingError
 from streaming.events import Abstention, Event, Hint, SpeechEnded, SpeechStarted
 from streaming.outbox import Outbox, OutboxConfig
+from streaming.pacing import Pace
 from streaming.pipeline_ports import Scorer, SearchedGlossary
 from streaming.protocol import (
     Abstain,
@@ -38,10 +39,15 @@ class ScriptedPipeline:
         self.configured: list[DecisionConfig] = []
         self.flushed = 0
         self.received_samples = 0
+        self.dropped_windows = 0
+        self.tells_interim = False
+        self.stage_seconds = {"encode": 0.0, "score": 0.0}
+        self.paces: list[Pace] = []
         self._hints = 0
 
     def feed(self, chunk: bytes) -> list[Event]:
         self.received_samples += len(chunk) // 2
+        self.stage_seconds = {"encode": self.stage_seconds["encode"] + 0.041, "score": 0.0}
         return [SpeechStarted(0), Abstention(0, 5120, "below_threshold", 0.25), self._hint()]
 
     def flush(self) -> list[Event]:
@@ -50,6 +56,9 @@ class ScriptedPipeline:
 
     def finish(self) -> list[Event]:
         return [self._hint(), SpeechEnded(self.received_samples)]
+
+    def pace(self, pace: Pace) -> None:
+        self.paces.append(pace)
 
     def configure(self, decision: DecisionConfig) -> None:
         self.configured.append(decision)
@@ -153,6 +162,7 @@ def test_the_greeting_says_what_will_be_heard(desk: Desk) -> None:
         ("glossary=acl&encoding=opus", 4400, None, "opus"),
         ("glossary=acl&vad_events=maybe", 4400, "vad_events", "maybe"),
         ("glossary=lrec", 4404, "glossary", "lrec"),
+        ("glossary=acl,acl", 4404, "glossary", "names 'acl' twice: name each glossary once"),
         ("glossary=acl&version=v6", 4404, "version", "v7"),
     ],
 )
@@ -170,7 +180,7 @@ def test_an_address_that_asks_for_the_wrong_thing_is_refused(
 
 def test_an_unknown_key_keeps_its_value_secret(desk: Desk) -> None:
     """The value of a key that is not ours may be a secret and is not repeated."""
-    _, outputs = desk.open("glossary=acl&token=hunter2")
+    _, outputs = desk.open("glossary=acl&secret=hunter2")
     assert "hunter2" not in _fatal(outputs).message
 
 
