@@ -12,12 +12,13 @@ from app.glossaries import GlossarySettings, read_glossaries
 from app.linting import word_log_prob
 from app.notes import counted, note
 from index_builder.formats.formula_guard import guard
+from index_builder.formats.table_warnings import CANDIDATE_COLUMNS
 from index_builder.glossary import fold
 from index_builder.talk_text import read_talk
 from index_builder.term_candidates import TermCandidate, term_candidates
 from streaming.model_folder import ModelFolder
 
-HEADER = ("term", "translation", "aliases", "count", "score", "context")
+HEADER = ("term", "translation", "aliases", *CANDIDATE_COLUMNS)
 
 
 def print_candidates(

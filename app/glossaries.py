@@ -2,11 +2,9 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
 
 from app.notes import counted, note
 from app.places import Places
@@ -19,17 +17,10 @@ from index_builder.glossary import Glossary, assemble
 from index_builder.inflections import Inflections
 from index_builder.publish import (
     cached_index,
-    content_key,
-    current,
     load_current,
-    load_entries,
-    publish_in,
     published,
-    sole_publisher,
-    version_name,
 )
-from index_builder.report import IndexReport
-from index_builder.stable_ids import keep_ids
+from index_builder.report import IndexReport, by_importance
 from index_builder.vector_cache import form_cache
 from streaming.background import background_scores
 from streaming.catalogue import SEPARATOR
@@ -45,8 +36,6 @@ SAMPLE_ID = "sample"
 SHOWN_WARNINGS = 3
 # Part of the cache's key: raised whenever the same file is read into other entries.
 READING = "5"
-Review: TypeAlias = Callable[[TermIndex, IndexReport], IndexReport]
-"""What is found out about a new index before it is published, told in its report."""
 _NO_ID = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -64,7 +53,8 @@ class GlossarySettings:
     @property
     def options(self) -> dict[str, str]:
         """What of it an index depends on, the content of files apart."""
-        return {name: value for name, value in asdict(self).items() if isinstance(value, str)}
+        written = {name: value for name, value in asdict(self).items() if isinstance(value, str)}
+        return written | {"aliases": "" if self.aliases is None else self.aliases.name}
 
 
 def open_glossary(name: str | None, folder: ModelFolder, places: Places, provider: Provider = "cpu") -> OpenGlossary:
@@ -91,17 +81,35 @@ def open_glossary(name: str | None, folder: ModelFolder, places: Places, provide
     )
 
 
-def open_layers(name: str | None, folder: ModelFolder, places: Places, provider: Provider = "cpu") -> AnyGlossary:
-    """As `open_glossary`, and several parted by commas ("mine.csv,talks") as one, of which the first wins.
+def open_layers(
+    name: str | None, folder: ModelFolder, places: Places, provider: Provider = "cpu"
+) -> tuple[OpenGlossary, ...]:
+    """As `open_glossary`, and several parted by commas ("mine.csv,talks"), of which the first wins.
 
     Raises:
         GlossaryError, IndexFolderError: as `open_glossary`.
         SettingError: two have the same id.
     """
     if name is None or SEPARATOR not in name or Path(name).exists():
-        return open_glossary(name, folder, places, provider)
-    layers = by_id(open_glossary(each, folder, places, provider) for each in name.split(SEPARATOR))
-    return LayeredGlossary(SEPARATOR.join(layers), LayeredIndex([layer.index for layer in layers.values()]))
+        return (open_glossary(name, folder, places, provider),)
+    return tuple(by_id(open_glossary(each, folder, places, provider) for each in name.split(SEPARATOR)).values())
+
+
+def as_one(layers: Sequence[OpenGlossary]) -> AnyGlossary:
+    """The layers as one glossary under all their ids; a single one is itself."""
+    if len(layers) == 1:
+        return layers[0]
+    return LayeredGlossary(
+        SEPARATOR.join(layer.id for layer in layers), LayeredIndex([layer.index for layer in layers])
+    )
+
+
+def note_untranslated(layers: Sequence[OpenGlossary], lang: str | None) -> None:
+    """Say on standard error which layers lack the translations that are shown."""
+    for layer in layers:
+        if lang and not {lang, ""} & set(layer.target_langs):
+            there = ", ".join(layer.target_langs) or "none"
+            note(f"{layer.id} has no translations into {lang}, so its hints come without; it has: {there}")
 
 
 def open_published(ids: Sequence[str], folder: ModelFolder, places: Places) -> list[OpenGlossary]:
@@ -151,7 +159,7 @@ def _open_file(path: Path, glossary_id: str, folder: ModelFolder, places: Places
 def _tell(report: IndexReport, path: Path) -> None:
     """Say on standard error what a user would otherwise miss in the hints."""
     note_rejected(path, report.rejected, report.rows)
-    for warning in report.warnings[:SHOWN_WARNINGS]:
+    for warning in by_importance(report.warnings)[:SHOWN_WARNINGS]:
         note(f"warning: {f'{warning.entry}: ' if warning.entry else ''}{warning.message}")
     if len(report.warnings) > SHOWN_WARNINGS:
         note(f"and {len(report.warnings) - SHOWN_WARNINGS} more: termcue reindex {path} --check")
@@ -164,8 +172,8 @@ def note_rejected(path: Path, rejected: Sequence[RejectedRow], rows: int) -> Non
     if rejected:
         first = rejected[0]
         note(
-            f"{len(rejected)} of {counted(rows, 'row')} of {path} are not used; the first is line {first.line}: "
-            f"{first.value!r}: {first.reason}; all of them: termcue reindex {path} --check"
+            f"{len(rejected)} of {counted(rows, 'row')} of {path} are not used; the first is {first.file} line "
+            f"{first.line}: {first.value!r}: {first.reason}; all of them: termcue reindex {path} --check"
         )
 
 
@@ -219,38 +227,6 @@ def build_with(
 def count_forms(glossary: Glossary) -> int:
     """Spoken forms of all entries."""
     return sum(len(entry.forms) for entry in glossary.entries)
-
-
-def publish_glossary(
-    glossary: Glossary,
-    files: Sequence[GlossaryFile],
-    folder: ModelFolder,
-    places: Places,
-    settings: GlossarySettings,
-    provider: Provider = "cpu",
-    review: Review = lambda index, report: report,
-) -> IndexReport:
-    """Build, review and publish a new version.
-
-    Raises:
-        IndexFolderError: another process is publishing under this id, which is told before anything is built, or the
-            disk refuses.
-    """
-    options = {"id": glossary.name} | settings.options
-    version = version_name(datetime.now(UTC), content_key(files, folder.encoder_id, options))
-    with sole_publisher(places.data, glossary.name) as home:
-        index, built = build_with(glossary, files, folder, version, places, provider)
-        report = review(index, built)
-        publish_in(home, index, report)
-    return report
-
-
-def with_published_ids(glossary: Glossary, places: Places) -> Glossary:
-    """The glossary with the ids that its entries have in the current version, if there is one that can be read."""
-    try:
-        return keep_ids(glossary, load_entries(current(places.data, glossary.name)))
-    except IndexFolderError:
-        return glossary
 
 
 def checked_report(glossary: Glossary, seconds: float) -> IndexReport:

@@ -4,7 +4,7 @@ Results go to standard output; notes, such as what is being listened to, go to s
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -92,6 +92,7 @@ class HintTable:
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
         )
+        self._layers: list[str] = []
         self._hints = 0
         self._has_header = False
         self._shown_second = -1
@@ -114,6 +115,7 @@ class HintTable:
         match message:
             case Begin():
                 glossary = message.glossary
+                self._layers = glossary.id.split(",")
                 self._say(
                     f"listening for {counted(glossary.terms, 'term')} of {glossary.id} "
                     f"({message.profile}, threshold {message.threshold:.2f})"
@@ -129,8 +131,8 @@ class HintTable:
                 self._print(message.timestamp, "(speech ended)", "", "", style="dim")
             case GlossaryUpdated():
                 changes = f"{message.added} added, {message.removed} removed, {message.changed} changed"
-                start = _clock(message.effective_at)
-                self._say(f"from {start} on listening for version {message.to_version}: {changes}")
+                start, new = _clock(message.effective_at), _new_versions(self._layers, message)
+                self._say(f"from {start} on listening for {new}: {changes}")
             case Warning():
                 # A server speaks of its address's keys; here they are options.
                 self._say(f"warning: {message.message.replace('target_lang=', '--target-lang ')}")
@@ -158,6 +160,15 @@ class HintTable:
             self._live.update(
                 Text(f"heard {_clock(seconds)}, {counted(self._hints, 'hint')}", style="dim"), refresh=True
             )
+
+
+def _new_versions(layers: Sequence[str], message: GlossaryUpdated) -> str:
+    """The layers that changed, each with its new version."""
+    old, new = message.from_version.split(","), message.to_version.split(",")
+    if not len(layers) == len(old) == len(new):
+        return f"version {message.to_version}"
+    moved = [f"{layer} version {now}" for layer, was, now in zip(layers, old, new, strict=True) if was != now]
+    return ", ".join(moved) or f"version {message.to_version}"
 
 
 def _row(*cells: str, style: str = "") -> Table:

@@ -7,7 +7,16 @@ from numpy.typing import NDArray
 
 from app.progress import progress_bar
 from app.wiring import Model, Sensitivity, decision_of, make_pipeline
-from index_builder.self_test import Said, SelfTest, Utterance, expected_false_hints, judge, plan, seconds_of
+from index_builder.self_test import (
+    Said,
+    SelfTest,
+    Utterance,
+    expected_false_hints,
+    hinted_unsaid,
+    judge,
+    plan,
+    seconds_of,
+)
 from streaming.audio import AudioFormat, float_to_pcm16
 from streaming.calibration import PROFILES
 from streaming.events import SAMPLE_RATE, Hint
@@ -44,7 +53,8 @@ def self_test(model: Model, index: TermIndex, most: int) -> SelfTest:
             progress(done, len(utterances))
     hints += [event for event in pipeline.finish() if isinstance(event, Hint)]
     expected = expected_false_hints(index.forms, index.background, entries, PROFILES[_PROFILE])
-    results, false_hints = judge(said, hints, [entry.entry_id for entry in index.entries], expected)
+    entry_ids = [entry.entry_id for entry in index.entries]
+    results, false_hints = judge(said, hints, entry_ids, expected)
     return SelfTest(
         profile=_PROFILE,
         glossary_entries=entries,
@@ -53,6 +63,7 @@ def self_test(model: Model, index: TermIndex, most: int) -> SelfTest:
         false_hints=false_hints,
         false_hints_per_hour=PROFILES[_PROFILE],
         entries=results,
+        hinted_unsaid=hinted_unsaid(said, hints, entry_ids),
     )
 
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from index_builder.apart import kept_apart
 from index_builder.embed import Progress, TextEncoder
-from index_builder.form_stages import Background, CachedPronouncer, background_of, embed_forms
+from index_builder.form_stages import Background, CachedPronouncer, embed_forms
 from index_builder.glossary import Glossary
 from index_builder.index_tuning import tuned_search
-from index_builder.pronounce import Pronouncer, pronounce_forms
+from index_builder.pronounce import Pronouncer
+from index_builder.said_forms import SaidForms
 from index_builder.vector_cache import FormCache
-from streaming.entries import make_form
+from streaming.entry_lines import LazySequence
 from streaming.index_folder import GlossarySource
 from streaming.term_index import TermIndex
 
@@ -49,14 +50,11 @@ def build_index(
     owned = [(index, form) for index, entry in enumerate(glossary.entries) for form in entry.forms]
     texts = [form.text for _, form in owned]
     steps = _Steps(len({word for text in texts for word in text.split()}) + len(set(texts)) + len(texts), progress)
-    ways = pronounce_forms([form for _, form in owned], CachedPronouncer(pronouncer, cache, steps.done))
+    said = SaidForms(owned, CachedPronouncer(pronouncer, cache, steps.done), cache, steps.done)
+    ways = LazySequence(len(owned), said.ways)
     stays = kept_apart([index for index, _ in owned], texts, [form.kind for _, form in owned], ways)
-    forms = [
-        make_form(index, form.text, said, form.kind, form.written)
-        for (index, form), said in itertools.compress(zip(owned, ways, strict=True), stays)
-    ]
-    vectors = embed_forms([form.text for form in forms], text_encoder, cache, steps.done)
-    statistics = background_of(forms, background, cache, steps.done)
+    vectors = embed_forms(list(itertools.compress(texts, stays)), text_encoder, cache, steps.done)
+    forms, statistics = said.measured(stays, background)
     steps.finish()
     return TermIndex(
         [entry.entry for entry in glossary.entries],

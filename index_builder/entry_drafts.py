@@ -50,11 +50,12 @@ def gather(rows: Iterable[GlossaryRow], alias_rows: Iterable[AliasRow]) -> tuple
     by_key: dict[str, Draft] = {}
     rejected: list[RejectedRow] = []
     for row in rows:
-        reason = unusable(clean(row.term))
+        term = clean(row.term)
+        reason = unusable(term)
         if reason:
             rejected.append(reject(row.place, row.term, reason))
             continue
-        draft = _gather(drafts, row)
+        draft = _gather(drafts, term, row)
         if row.key:
             by_key.setdefault(fold(row.key), draft)
     by_name = by_key | drafts
@@ -86,12 +87,12 @@ def name_entries(name: str, drafts: Sequence[Draft]) -> None:
             )
 
 
-def _gather(drafts: dict[str, Draft], row: GlossaryRow) -> Draft:
-    """Make an entry of a row, or merge it into the one of the same term."""
-    term = clean(row.term)
-    draft = drafts.get(fold(term))
+def _gather(drafts: dict[str, Draft], term: str, row: GlossaryRow) -> Draft:
+    """Make an entry of a row whose cleaned term is usable, or merge it into the one of the same term."""
+    key = fold(term)
+    draft = drafts.get(key)
     if draft is None:
-        draft = drafts[fold(term)] = Draft(term)
+        draft = drafts[key] = Draft(term)
     # "IT" and "it" are one entry, but they are spoken differently.
     elif term != draft.term and term not in draft.aliases:
         draft.aliases.append(term)
@@ -110,25 +111,26 @@ def _gather(drafts: dict[str, Draft], row: GlossaryRow) -> Draft:
 
 def _merge_fields(draft: Draft, row: GlossaryRow) -> Iterator[tuple[str, str]]:
     """Take from a row what its entry lacks; what the entry has otherwise stays, and is told."""
-    place, term = row.place, shorten(draft.term)
+    place = row.place
     for code, value in row.translations.items():
         text = clean(value)
         if text and (kept := draft.translations.setdefault(code, text)) != text:
             language = f" ({code})" if code else ""
             yield (
                 "conflicting_translation",
-                f"{_at(place)}: {term!r} is translated{language} as {shorten(text)!r} too; {shorten(kept)!r}, the "
-                f"first, is kept",
+                f"{_at(place)}: {shorten(draft.term)!r} is translated{language} as {shorten(text)!r} too; "
+                f"{shorten(kept)!r}, the first, is kept",
             )
     for name in ("row_id", "note", "domain", "source_lang"):
-        text = clean(getattr(row, name))
+        if not (text := clean(getattr(row, name))):
+            continue
         kept = getattr(draft, name) or text
         setattr(draft, name, kept)
-        if text and kept != text:
+        if kept != text:
             yield (
                 "conflicting_field",
-                f"{_at(place)}: {term!r} has another {_LABELS.get(name, name)} here; {shorten(kept)!r}, the "
-                f"first, is kept",
+                f"{_at(place)}: {shorten(draft.term)!r} has another {_LABELS.get(name, name)} here; "
+                f"{shorten(kept)!r}, the first, is kept",
             )
     # The stricter row wins: a hint that somebody forbade is worse than one that is missing.
     draft.do_not_hint |= row.do_not_hint

@@ -25,6 +25,8 @@ def clean(text: str) -> str:
 
 def fold(term: str) -> str:
     """What two spellings of one term share: case, compatibility forms and invisible characters do not count."""
+    if term.isascii():
+        return clean(term).casefold()
     return _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", clean(term))).casefold().strip()
 
 

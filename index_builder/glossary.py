@@ -102,10 +102,12 @@ def _finish(draft: Draft, source_lang: str) -> GlossaryEntry:
         )
     said, complaints = attach_pronunciations(draft.term, forms, draft.pronunciations)
     draft.warnings += [("pronunciation", complaint) for complaint in complaints]
-    shortest = min((form.text for form in forms), key=_weight)
-    if _weight(shortest) < _MIN_LETTERS:
-        draft.warnings.append(("short", f"{shortest!r} is very short: expect false hints, or give a longer term"))
-    if min(len(form.text) for form in forms) > _MAX_LETTERS:
+    shortest = min([len(form.text) for form in forms])
+    # A longer text weighs enough, however many of its characters are blanks.
+    lightest = min((form.text for form in forms), key=_weight) if shortest < 2 * _MIN_LETTERS else ""
+    if lightest and _weight(lightest) < _MIN_LETTERS:
+        draft.warnings.append(("short", f"{lightest!r} is very short: expect false hints, or give a longer term"))
+    if shortest > _MAX_LETTERS:
         draft.warnings.append(
             ("long", f"{shorten(draft.term)!r} takes longer to say than the context holds: give a shorter alias")
         )

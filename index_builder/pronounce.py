@@ -56,6 +56,8 @@ def attach_pronunciations(
     Returns:
         the forms, and a complaint for each pronunciation that could not be used as written.
     """
+    if not written:
+        return tuple(forms), []
     given: dict[str, list[Pronunciation]] = {form.text: [] for form in forms}
     texts = list(given)
     complaints: list[str] = []

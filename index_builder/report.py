@@ -15,6 +15,21 @@ from streaming.term_index import TermIndex
 SHOWN_OF_A_KIND = 20
 
 
+# What takes away hints or translations, what makes hints wrong, and what is only good to know.
+_BY_IMPORTANCE = (
+    *("unknown_column", "extra_cells", "second_value", "repeated_language", "hidden_sheet", "formula", "encoding"),
+    *("same_sound", "homophone", "pronunciation", "alias", "forms", "long", "conflicting_translation"),
+    *("everyday_word", "short", "near_homophone", "missing_translation", "do_not_hint", "minimum_probability"),
+    *("another_form", "conflicting_field", "id", "not_compared", "comment"),
+)
+
+
+def by_importance(warnings: Sequence[GlossaryWarning]) -> list[GlossaryWarning]:
+    """The warnings, those first that an author should look at first; of like weight in their order."""
+    rank = {kind: place for place, kind in enumerate(_BY_IMPORTANCE)}
+    return sorted(warnings, key=lambda warning: rank.get(warning.kind, len(rank)))
+
+
 def summed_up(warnings: Sequence[GlossaryWarning]) -> Iterator[GlossaryWarning]:
     """The warnings for a human: of each kind the first `SHOWN_OF_A_KIND`, the others as a number at the end."""
     seen: Counter[str] = Counter()

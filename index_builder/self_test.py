@@ -8,7 +8,7 @@ share of them that its forms earn by how often they fit the model's background s
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -68,7 +68,8 @@ class EntryResult:
 class SelfTest:
     """The outcome: how many of all `glossary_entries` were said, in how many seconds of speech, by which voices.
 
-    `false_hints` counts those of entries that were not said at all, too; `false_hints_per_hour` is the profile's.
+    `false_hints` counts those of entries that were not said at all, too, which `hinted_unsaid` counts by their ids;
+    `false_hints_per_hour` is the profile's.
     """
 
     profile: str
@@ -78,6 +79,7 @@ class SelfTest:
     false_hints: int
     false_hints_per_hour: float
     entries: tuple[EntryResult, ...] = field(default=())
+    hinted_unsaid: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def tries(self) -> int:
@@ -88,6 +90,12 @@ class SelfTest:
     def recall(self) -> float:
         """Share of the utterances whose entry was hinted."""
         return sum(each.heard for each in self.entries) / max(1, self.tries)
+
+    @property
+    def wrongly_hinted(self) -> dict[str, int]:
+        """How often each entry, by its id, was hinted where another was said; the most frequent first."""
+        said = {each.entry_id: each.false_hints for each in self.entries if each.false_hints}
+        return dict(Counter({**said, **self.hinted_unsaid}).most_common())
 
     def as_dict(self) -> dict[str, Any]:
         """For the report; `tries` and `recall` are those of all entries."""
@@ -160,6 +168,12 @@ def judge(
         for i, n in tries.items()
     )
     return results, sum(false.values())
+
+
+def hinted_unsaid(said: Sequence[Said], hints: Sequence[Hint], entry_ids: Sequence[str]) -> dict[str, int]:
+    """How often each entry was hinted that was not said at all, by its id."""
+    spoken = {entry_ids[each.utterance.entry_index] for each in said}
+    return dict(Counter(hint.entry_id for hint in hints if hint.entry_id not in spoken))
 
 
 def expected_false_hints(

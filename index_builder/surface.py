@@ -8,12 +8,15 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from index_builder import numbers
 from index_builder.surface_text import Writing, is_simple, plain
 
 MAX_FORMS = 6
+# A build asks whether all terms can be said, and then how: so many of those that take work are remembered.
+_REMEMBERED = 1 << 14
 Kind: TypeAlias = Literal["term", "number", "symbol", "spelled", "abbreviation"]
 """How a form came from what is written: as it stands, with a number or sign read out, an abbreviation letter by
 letter, or one as a word (or, a title, written out)."""
@@ -62,7 +65,12 @@ def surface_forms(text: str) -> list[SurfaceForm]:
     # Most terms are words already; only the others are worth the whole work.
     if _AS_WRITTEN.fullmatch(text):
         return [SurfaceForm(text, "term")]
-    return _worked_out(text)
+    return list(_remembered(text))
+
+
+@lru_cache(_REMEMBERED)
+def _remembered(text: str) -> tuple[SurfaceForm, ...]:
+    return tuple(_worked_out(text))
 
 
 def _worked_out(text: str) -> list[SurfaceForm]:

@@ -1,10 +1,10 @@
 """What was once computed of a form is not computed again: one SQLite file per encoder, in the cache folder.
 
-A row is a kind ("vector", "background", "words"), a key of 16 bytes and a value with its checksum. The encoder's id,
-which is a hash of every file of the model, names the file: another model never sees these rows. Batches are committed
-as they come, so a build that was stopped, or killed, goes on where it was. Two builds at a time share the file; one
-waits for the other's commit. A damaged row, or file, counts as not known and is made anew. Beyond its bound the file
-forgets its oldest rows, and the folder the files that were used longest ago.
+A row is a kind ("vector", "background", "words", "said"), a key of 16 bytes and a value with its checksum. The
+encoder's id, which is a hash of every file of the model, names the file: another model never sees these rows. Batches
+are committed as they come, so a build that was stopped, or killed, goes on where it was. Two builds at a time share the
+file; one waits for the other's commit. A damaged row, or file, counts as not known and is made anew. Beyond its bound
+the file forgets its oldest rows, and the folder the files that were used longest ago.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _SCHEMA = (
 
 def key_of(text: str, *more: bytes) -> bytes:
     """16 bytes that change with any of the parts and with the bounds between them."""
-    whole = b"".join(b"%d:%b" % (len(part), part) for part in (text.encode(), *more))
+    whole = b"".join([b"%d:%b" % (len(part), part) for part in (text.encode(), *more)])
     return hashlib.sha256(whole).digest()[:_KEY_BYTES]
 
 
@@ -50,9 +50,10 @@ class FormCache:
         """The positions of those keys that are known, with their values, in any order."""
         with _told(self._path):
             try:
-                for position, value in self._stored(kind, keys):
-                    if value[-_CHECK_BYTES:] == _checksum(value[:-_CHECK_BYTES]):
-                        yield position, value[:-_CHECK_BYTES]
+                for position, stored in self._stored(kind, keys):
+                    value = stored[:-_CHECK_BYTES]
+                    if stored[-_CHECK_BYTES:] == _checksum(value):
+                        yield position, value
             except sqlite3.DatabaseError as error:
                 self._begin_anew(error)
 

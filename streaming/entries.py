@@ -107,7 +107,7 @@ def render_line(entry: Entry, forms: Iterable[Form]) -> bytes:
         if form.written != entry.term:
             row["written"] = form.written
         said.append(row)
-    return json.dumps({**_row_of(entry), "forms": said}, ensure_ascii=False).encode() + b"\n"
+    return _ENCODER.encode({**_row_of(entry), "forms": said}).encode() + b"\n"
 
 
 def parse_line(line: bytes, entry_index: int) -> tuple[Entry, tuple[Form, ...]]:
@@ -158,4 +158,6 @@ def _row_of(entry: Entry) -> dict[str, Any]:
     return row
 
 
+# One for all lines: `json.dumps` would make one for each.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _OPTIONAL = tuple((f.name, f.default) for f in fields(Entry) if f.name not in ("entry_id", "term", "translations"))

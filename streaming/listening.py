@@ -85,7 +85,8 @@ class Listening:
             try:
                 _ = numbers.decision
             except SettingError as error:
-                raise _invalid(message, field, str(error)) from error
+                # The decision's own names are not those of the wire.
+                raise _invalid(message, field, str(error).replace("max_hints_per_hop", field)) from error
         return changed
 
     def _with_glossary(self, message: Configure, served: Mapping[str, ServedGlossary]) -> "Listening":

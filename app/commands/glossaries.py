@@ -2,16 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from app.commands.glossary_versions import diff, export, prune, rollback
 from app.notes import counted, note
 from app.options import data_dir_option, json_option
-
-if TYPE_CHECKING:
-    from index_builder.report import IndexReport
 
 EPILOG = """\b
 Examples:
@@ -24,7 +20,10 @@ Examples:
 
 @click.group(epilog=EPILOG)
 def glossaries() -> None:
-    """List published glossaries; show, compare, export, roll back and prune their versions."""
+    """List published glossaries; show, compare, export, roll back and prune their versions.
+
+    A version may be called by the beginning of its name, as long as no other begins so.
+    """
 
 
 @glossaries.command(name="list", epilog="\b\nExample:\n  termcue glossaries list --json\n")
@@ -36,7 +35,7 @@ def list_published(data_dir: Path | None, as_json: bool) -> None:
     One that cannot be read is told on standard error; the exit code is 1 then.
     """
     from app.places import Places
-    from index_builder.publish import current, published
+    from index_builder.publish import current, load_report, published
     from streaming.errors import IndexFolderError
 
     places = Places.of(data_dir)
@@ -45,7 +44,7 @@ def list_published(data_dir: Path | None, as_json: bool) -> None:
     for glossary_id in known:
         try:
             folder = current(places.data, glossary_id)
-            report = _report(folder, glossary_id)
+            report = load_report(folder)
         except IndexFolderError as error:
             note(f"error: {error}")
             unreadable += 1
@@ -67,37 +66,24 @@ def list_published(data_dir: Path | None, as_json: bool) -> None:
 @data_dir_option
 @json_option
 def show(glossary_id: str, data_dir: Path | None, as_json: bool) -> None:
-    """Show the report of a glossary's current version and its other versions."""
+    """Show the report of a glossary's current version, as reindex printed it, and all versions (*: the current one)."""
     from app.places import Places
-    from index_builder.publish import current, versions
+    from app.report_lines import print_report
+    from index_builder.publish import current, load_entries, load_report, versions
 
     places = Places.of(data_dir)
     folder = current(places.data, glossary_id)
-    report = _report(folder, glossary_id)
+    report = load_report(folder)
+    there = versions(places.data, glossary_id)
+    # Only the self-test names entries by their terms.
+    entries = () if report.self_test is None else load_entries(folder)
+    terms = {entry.entry_id: entry.term for entry in entries}
+    print_report(report, terms, as_json=as_json, more={"versions": there})
     if as_json:
-        click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
         return
-    click.echo(
-        f"{report.id}: {counted(report.entries, 'entry', 'entries')}, {counted(report.forms, 'spoken form')}, "
-        f"{counted(len(report.rejected), 'rejected row')}"
-    )
-    for version in versions(places.data, glossary_id):
+    for version in there:
         click.echo(f"{'*' if version == folder.name else ' '} {version}")
 
 
 for command in (rollback, prune, diff, export):
     glossaries.add_command(command)
-
-
-def _report(folder: Path, glossary_id: str) -> "IndexReport":
-    """The report beside a published index. Raises IndexFolderError where it cannot be read."""
-    from index_builder.report import IndexReport
-    from streaming.errors import IndexFolderError
-    from streaming.index_folder import REPORT_FILE
-
-    try:
-        return IndexReport.from_bytes((folder / REPORT_FILE).read_bytes())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise IndexFolderError(
-            f"{folder / REPORT_FILE} cannot be read ({error}); publish again: termcue reindex FILE --id {glossary_id}"
-        ) from error

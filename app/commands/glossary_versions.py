@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from app.notes import counted, note
 from app.options import NamedPath, data_dir_option, json_option, model_option
 
 if TYPE_CHECKING:
+    from index_builder.publish import Pruned
     from index_builder.version_diff import VersionDiff
 
 # As in index_builder.export, whose import would load more than --help needs.
@@ -53,9 +55,11 @@ def prune(glossary_id: str, keep: int, data_dir: Path | None, as_json: bool) -> 
     A process that serves a version holds a lock on its manifest, which ends with the process.
     """
     from app.places import Places
+    from index_builder.publish import current, versions
     from index_builder.publish import prune as prune_versions
 
-    pruned = prune_versions(Places.of(data_dir).data, glossary_id, keep)
+    data = Places.of(data_dir).data
+    pruned = prune_versions(data, glossary_id, keep)
     if as_json:
         found = {"type": "Pruned", "id": glossary_id, "removed": pruned.removed, "in_use": pruned.in_use}
         click.echo(json.dumps(found))
@@ -65,7 +69,7 @@ def prune(glossary_id: str, keep: int, data_dir: Path | None, as_json: bool) -> 
     for version in pruned.in_use:
         click.echo(f"in use   {version}")
     if not pruned.removed:
-        note(f"nothing was removed of {glossary_id}")
+        note(_why_all_stay(glossary_id, keep, versions(data, glossary_id), current(data, glossary_id).name, pruned))
 
 
 @click.command(
@@ -129,6 +133,17 @@ def export(glossary_id: str, version: str | None, kind: str | None, out: Path | 
     else:
         _write(out, content)
         note(f"{counted(len(entries), 'entry', 'entries')} of {glossary_id} {folder.name} are in {out}")
+
+
+def _why_all_stay(glossary_id: str, keep: int, there: Sequence[str], current: str, pruned: "Pruned") -> str:
+    """Why nothing was removed: how many stay as the newest, which is the current one, which are in use."""
+    nothing = f"nothing was removed of {glossary_id}, which has {counted(len(there), 'version')}"
+    if len(there) <= keep:
+        return f"{nothing}: the newest {keep} stay"
+    older = [f"{current} is the current one"] if current in there[:-keep] else []
+    if pruned.in_use:
+        older.append(f"{counted(len(pruned.in_use), 'older one is', 'older ones are')} used by running processes")
+    return f"{nothing}: the newest {keep} {'stays' if keep == 1 else 'stay'}, {' and '.join(older)}"
 
 
 def _write(path: Path, content: bytes) -> None:

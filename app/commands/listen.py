@@ -89,7 +89,7 @@ def listen(
         return
     if source is None or (glossary is None and source != SAMPLE):
         raise click.UsageError(ADVICE, context)
-    from app.glossaries import open_layers
+    from app.glossaries import as_one, note_untranslated, open_layers
     from app.interrupt import UntilInterrupt
     from app.listening import listen_to
     from app.places import Places
@@ -118,11 +118,13 @@ def listen(
         serve = partial(serve_glossary, loaded, sensitivities=[sensitivity])
         followable = dict(sources_of([glossary], serve, folder, places, provider)())
     stamps = {name: followed_source.stamp() for name, followed_source in followable.items()}
-    opened = open_layers(glossary, folder, places, provider)
+    layers = open_layers(glossary, folder, places, provider)
+    opened = as_one(layers)
     lang = choose_target_lang(opened, target_lang)
     if target_lang is None and len(opened.target_langs) > 1:
         others = ", ".join(opened.target_langs[1:])
         note(f"translations are shown in {lang}; --target-lang takes also {others}")
+    note_untranslated(layers, lang)
     told = Told(lang, vad_events=vad_events, abstentions=abstentions)
     heard = UntilInterrupt(audio)
     with ExitStack() as stack:

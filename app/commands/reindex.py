@@ -99,18 +99,17 @@ def reindex(
     one, or rejected with its line and reason.
     """
     from app.candidates import print_candidates
-    from app.glossaries import GlossarySettings, id_of, publish_glossary, read_glossaries, with_published_ids
+    from app.glossaries import GlossarySettings, id_of, read_glossaries
     from app.places import Places
-    from app.reindexing import Review, checked, print_report, write_page
+    from app.publishing import publish_glossary, tell, with_published_ids
+    from app.reindexing import Review, checked, write_page
+    from app.report_lines import print_report
     from app.wiring import load_folder
     from index_builder.publish import check_id
 
-    if not glossary and not text_files:
-        raise click.UsageError("Missing argument 'GLOSSARY...': name a file, or --from-text FILE", context)
-    if glossary_id is None and not check and not text_files:
-        raise click.UsageError("give the glossary a name to publish it under: --id talks", context)
-    if text_files and (glossary_id is not None or check or html or self_test):
-        raise click.UsageError("--from-text only prints candidates; prune them, then publish the file", context)
+    is_about_index = glossary_id is not None or check
+    if wrong := _wrong_usage(bool(glossary), bool(text_files), is_about_index, bool(html or self_test)):
+        raise click.UsageError(wrong, context)
     started = time.monotonic()
     settings = GlossarySettings(source_lang, target_lang, aliases, inflections, source_col, target_col)
     if text_files:
@@ -123,15 +122,29 @@ def reindex(
     parsed = with_published_ids(read, places)
     review = Review(parsed, load_folder(model), provider, self_test_entries if self_test else 0)
     is_refused = strict and bool(parsed.rejected)
+    publication = None
     if check or is_refused:
         report = checked(replace(review, self_test_entries=0) if is_refused else review, files, places, started)
     else:
-        report = publish_glossary(parsed, files, review.folder, places, settings, provider, review)
+        publication = publish_glossary(parsed, files, review.folder, places, settings, provider, review)
+        report = publication.report
     if html is not None:
         write_page(html, report, parsed)
-    print_report(report, parsed, as_json=as_json)
+    terms = {each.entry.entry_id: each.entry.term for each in parsed.entries}
+    print_report(report, terms, as_json=as_json, more=None if publication is None else publication.told)
     if is_refused:
         note(f"nothing is published: {len(report.rejected)} of {report.rows} rows are rejected and --strict was given")
         raise click.exceptions.Exit(2)
-    if not check:
-        note(f"published {report.id} version {report.version} in {places.data}")
+    if publication is not None:
+        tell(publication, places, as_json=as_json)
+
+
+def _wrong_usage(has_glossary: bool, has_text: bool, is_about_index: bool, wants_more: bool) -> str:
+    """What is wrong with arguments that do not go together; "" for nothing."""
+    if not has_glossary and not has_text:
+        return "Missing argument 'GLOSSARY...': name a file, or --from-text FILE"
+    if not is_about_index and not has_text:
+        return "give the glossary a name to publish it under: --id talks"
+    if has_text and (is_about_index or wants_more):
+        return "--from-text only prints candidates; prune them, then publish the file"
+    return ""

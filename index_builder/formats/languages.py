@@ -88,6 +88,8 @@ def language_code(name: str) -> str:
 
 def as_code(name: str) -> str:
     """What a translation into a language is filed under: its code, else the name as written; "" for "und"."""
+    if not name:
+        return ""
     # An index keeps it as a name, so it must be printable.
     written = " ".join("".join(sign for sign in " ".join(name.split()) if sign.isprintable()).split())
     return "" if written.lower() == _UNDETERMINED else language_code(written) or written

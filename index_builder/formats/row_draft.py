@@ -55,15 +55,17 @@ class RowDraft:
         )
 
     def _do_not_hint(self) -> bool:
-        cell = self._single.get("do_not_hint", "")
+        if not (cell := self._single.get("do_not_hint", "")):
+            return False
         said = yes_or_no(cell)
         if said is None:
             self._warn("do_not_hint", f"do_not_hint is {shorten(cell)!r} and is taken for yes; write yes or no")
         return said is not False
 
     def _minimum_probability(self) -> float:
-        cell = self._single.get("minimum_probability", "")
-        value = probability(cell) if cell else 0.0
+        if not (cell := self._single.get("minimum_probability", "")):
+            return 0.0
+        value = probability(cell)
         if value is None:
             message = f"the minimum probability {shorten(cell)!r} is no number from 0 to 1 and is ignored"
             self._warn("minimum_probability", message)

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from index_builder.formats.columns import Column
 from index_builder.formats.rows import GlossaryWarning
 
+CANDIDATE_COLUMNS = ("count", "score", "context")
+"""What a table of candidate terms tells its reader of each, for pruning; it is not read back."""
 _SINGLE = frozenset({"translation", "id", "note", "domain", "source_lang", "do_not_hint", "minimum_probability"})
 
 
@@ -16,8 +18,9 @@ def title_warning(file: str, line: int, count: int) -> GlossaryWarning:
 def header_warnings(names: Sequence[str], columns: Sequence[Column | None], file: str) -> Iterator[GlossaryWarning]:
     """Columns that are ignored, and those of a language that another column holds already."""
     holder: dict[Column, str] = {}
+    told = CANDIDATE_COLUMNS if set(CANDIDATE_COLUMNS) <= set(names) else ()
     for cell, column in zip(names, columns, strict=True):
-        if column is None and cell.strip():
+        if column is None and cell.strip() and cell not in told:
             message = (
                 f"{file}: the column {cell!r} is not known and is ignored; if it holds translations, name it by a "
                 f"language code such as de"

@@ -69,9 +69,11 @@ def decode(content: bytes, path: str) -> Text:
     try:
         text = content.decode()
     except UnicodeDecodeError as cause:
+        if _is_damaged_utf8(content):
+            raise _broken(content, cause.start, "UTF-8", path) from cause
         encoding = _narrow_encoding(content)
         if not encoding:
-            raise _broken(content, cause.start, "UTF-8", path) from cause
+            raise _unknown(content, cause.start, path) from cause
         text = content.decode(encoding)
         return Text(_without_nul(text, content, path), encoding, guessed=True)
     return Text(_without_nul(text, content, path), "utf-8")
@@ -100,14 +102,16 @@ def _wide_encoding(content: bytes) -> str:
     return encoding if sure and "\0" not in text else ""
 
 
-def _narrow_encoding(content: bytes) -> str:
-    """Windows-1252 or GB18030 for bytes that are no UTF-8; "" for damaged UTF-8 and for what is neither."""
+def _is_damaged_utf8(content: bytes) -> bool:
+    """Whether most of what is not ASCII is UTF-8: read otherwise, one bad byte would turn all accents into rubbish."""
     sample = content[:_SAMPLE].decode("utf-8", "surrogateescape")
     broken = sum("\udc80" <= character <= "\udcff" for character in sample)
     whole = sum(character > "\x7f" for character in sample) - broken
-    # Read in any other encoding, a UTF-8 file with one bad byte would turn all of its accents into rubbish.
-    if whole and whole >= broken:
-        return ""
+    return whole > 0 and whole >= broken
+
+
+def _narrow_encoding(content: bytes) -> str:
+    """Windows-1252 or GB18030 for bytes that are no UTF-8; "" for what is neither."""
     encodings = ("gb18030", "cp1252") if _looks_chinese(content[:_SAMPLE]) else ("cp1252", "gb18030")
     return next((encoding for encoding in encodings if _decodes(content, encoding)), "")
 
@@ -137,8 +141,18 @@ def _without_nul(text: str, content: bytes, path: str) -> str:
 
 
 def _broken(content: bytes, offset: int, encoding: str, path: str) -> GlossaryError:
-    line = content.count(b"\n", 0, offset) + 1
     return GlossaryError(
-        f"{path} is damaged {encoding}: byte 0x{content[offset]:02x} at offset {offset} (line {line}) is no part of a "
-        f"character; save it as UTF-8 once more"
+        f"{path} is damaged {encoding}: {_byte(content, offset)} is no part of a character; save it as UTF-8 once more"
     )
+
+
+def _unknown(content: bytes, offset: int, path: str) -> GlossaryError:
+    return GlossaryError(
+        f"{path} is neither a workbook nor a text in an encoding that is known (UTF-8, UTF-16, Windows-1252, GB18030): "
+        f"{_byte(content, offset)} is the first that does not fit; save the glossary as XLSX, or as CSV in UTF-8"
+    )
+
+
+def _byte(content: bytes, offset: int) -> str:
+    line = content.count(b"\n", 0, offset) + 1
+    return f"byte 0x{content[offset]:02x} at offset {offset} (line {line})"

@@ -49,8 +49,6 @@ def parse_workbook(file: GlossaryFile, languages: Languages, columns: Columns) -
     if not tables:
         aside = f"; hidden sheets are not read: {', '.join(map(shorten, hidden))}" if hidden else ""
         raise GlossaryError(f"{name} has no visible sheet with anything in it{aside}; put one term in each row")
-    if len(tables) == 1:
-        tables = [replace(tables[0], file=name)]
     parsed = parse_tables(name, tables, languages, columns)
     warnings = (*_warnings(name, hidden, sound.valueless_cells), *parsed.warnings)
     reading = f"an XLSX workbook, {len(tables)} sheet{'' if len(tables) == 1 else 's'}"

@@ -6,7 +6,7 @@
 from index_builder.publish.canaries import check_canaries
 from index_builder.publish.index_cache import MAX_CACHED, Build, CachedIndex, cached_index
 from index_builder.publish.lock import sole_publisher
-from index_builder.publish.names import check_id, content_key, version_name
+from index_builder.publish.names import check_id, content_key, is_same_content, version_name
 from index_builder.publish.prune import Pruned, prune
 from index_builder.publish.publishing import publish, publish_in
 from index_builder.publish.rollback import Switch, roll_back
@@ -14,6 +14,7 @@ from index_builder.publish.versions import (
     current,
     load_current,
     load_entries,
+    load_report,
     load_version,
     published,
     version_folder,
@@ -31,8 +32,10 @@ __all__ = [
     "check_id",
     "content_key",
     "current",
+    "is_same_content",
     "load_current",
     "load_entries",
+    "load_report",
     "load_version",
     "prune",
     "publish",

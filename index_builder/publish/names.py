@@ -33,6 +33,12 @@ def is_version(name: str) -> bool:
     return _VERSION.fullmatch(name) is not None
 
 
+def begins_version(text: str) -> bool:
+    """Whether the name of a version may begin with `text`."""
+    example = "00000000T000000Z-000000000000"
+    return bool(text) and is_version(text + example[len(text) :])
+
+
 def check_version(name: str) -> str:
     """`name` itself, if it is that of a version. Raises SettingError."""
     if not is_version(name):
@@ -44,6 +50,11 @@ def content_key(files: Sequence[GlossaryFile], encoder_id: str, options: Mapping
     """32 hex digits that change with anything an index depends on: files, encoder, options, schema."""
     parts = [SCHEMA_VERSION, encoder_id, sorted((options or {}).items()), [[f.path.name, f.sha256] for f in files]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def is_same_content(version: str, other: str) -> bool:
+    """Whether two versions were built from the same content, at whatever time."""
+    return version.rpartition("-")[2] == other.rpartition("-")[2]
 
 
 def version_name(now: datetime, key: str) -> str:

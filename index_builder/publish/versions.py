@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from index_builder.publish.holds import hold
-from index_builder.publish.names import check_id, check_version, is_version
+from index_builder.publish.names import begins_version, check_id, is_version
+from index_builder.report import IndexReport
 from streaming.entries import Entry
 from streaming.errors import IndexFolderError, SettingError
-from streaming.index_folder import damaged, read_facts
+from streaming.index_folder import REPORT_FILE, damaged, read_facts
 from streaming.term_index import TermIndex
 
 POINTER = "CURRENT"
@@ -54,18 +55,33 @@ def versions(data_dir: Path, glossary_id: str) -> tuple[str, ...]:
 def version_folder(data_dir: Path, glossary_id: str, version: str | None) -> Path:
     """The folder of a version, of the current one for None.
 
+    Args:
+        data_dir: TermCue's data folder.
+        glossary_id: the glossary.
+        version: its name, or as much of the name's beginning as no other version shares.
+
     Raises:
-        SettingError: the id or the version is no name.
+        SettingError: the id or the version is no name, or several versions begin so.
         IndexFolderError: it is not there; lists what is.
     """
     now = current(data_dir, glossary_id)
     if version is None:
         return now
-    folder = now.with_name(check_version(version))
-    if not folder.is_dir():
-        there = ", ".join(versions(data_dir, glossary_id)) or "none"
-        raise IndexFolderError(f"the glossary {glossary_id!r} has no version {version}; it has: {there}")
-    return folder
+    there = versions(data_dir, glossary_id)
+    meant = [name for name in there if version and name.startswith(version)]
+    cure = f"`termcue glossaries show {glossary_id}` lists them"
+    if len(meant) > 1:
+        raise SettingError(f"several versions of {glossary_id!r} begin with {version!r}: {', '.join(meant)}; {cure}")
+    if meant:
+        return now.with_name(meant[0])
+    if not begins_version(version):
+        raise SettingError(
+            f"{version[:80]!r} is not a version name such as 20261014T091203Z-3fd1a2b4c5d6, nor the beginning of "
+            f"one; {cure}"
+        )
+    raise IndexFolderError(
+        f"the glossary {glossary_id!r} has no version {version}; it has: {', '.join(there) or 'none'}; {cure}"
+    )
 
 
 def load_version(folder: Path, encoder_id: str) -> TermIndex:
@@ -88,6 +104,17 @@ def load_version(folder: Path, encoder_id: str) -> TermIndex:
     if held is not None:
         weakref.finalize(index, os.close, held)
     return index
+
+
+def load_report(folder: Path) -> IndexReport:
+    """The report beside a published version. Raises IndexFolderError where it cannot be read."""
+    try:
+        return IndexReport.from_bytes((folder / REPORT_FILE).read_bytes())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IndexFolderError(
+            f"{folder / REPORT_FILE} cannot be read ({error}); publish again: termcue reindex FILE --id "
+            f"{folder.parent.parent.name}"
+        ) from error
 
 
 def load_entries(folder: Path) -> Sequence[Entry]:

@@ -8,19 +8,21 @@ import pytest
 
 from app.glossaries import (
     GlossarySettings,
+    as_one,
+    note_rejected,
+    note_untranslated,
     open_glossary,
     open_layers,
     open_published,
-    publish_glossary,
-    with_published_ids,
 )
 from app.places import Places
+from app.publishing import publish_glossary, with_published_ids
 from index_builder.build import build_index
-from index_builder.formats import GlossaryFile, Languages, parse_glossary
+from index_builder.formats import GlossaryFile, Languages, RejectedRow, parse_glossary
 from index_builder.glossary import assemble
 from index_builder.publish import publish, published, sole_publisher, version_name
 from index_builder.report import IndexReport
-from index_builder.testing import HashEncoder, LetterPronouncer, flat_background
+from index_builder.testing import HashEncoder, LetterPronouncer, built_index, flat_background
 from streaming.errors import GlossaryError, IndexFolderError, SettingError
 from streaming.model_folder import BUNDLED, ModelFolder
 
@@ -97,10 +99,30 @@ def test_layers_are_opened_in_their_order(tmp_path: Path, folder: ModelFolder) -
     places = Places.of(tmp_path)
     for glossary_id in ("mine", "all"):
         _publish(tmp_path, glossary_id)
-    layers = open_layers("mine,all", folder, places)
+    layers = as_one(open_layers("mine,all", folder, places))
     assert (layers.id, [form.text for form in layers.index.forms]) == ("mine,all", ["plague"])
-    assert open_layers("mine", folder, places).id == "mine"
+    assert as_one(open_layers("mine", folder, places)).id == "mine"
     with pytest.raises(SettingError, match="two glossaries are called 'mine'"):
         open_layers("mine,mine", folder, places)
     with pytest.raises(GlossaryError, match="'other' is neither"):
         open_layers("mine,other", folder, places)
+
+
+def test_layer_without_the_translations_shown_is_told(
+    tmp_path: Path, folder: ModelFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its name, with the languages that it has; a layer whose language has no name may have them."""
+    places = Places.of(tmp_path)
+    rows = {"mine": "term,fr\nion,ion\n", "all": "term,de\nplague,Pest\n", "own": "term,translation\nsalt,Salz\n"}
+    for glossary_id, text in rows.items():
+        publish(tmp_path, glossary_id, *built_index(text, "20261014T091201Z-0123456789ab", glossary_id))
+    note_untranslated(open_layers("mine,all,own", folder, places), "de")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "termcue: mine has no translations into de, so its hints come without; it has: fr"
+
+
+def test_rejected_row_of_a_workbook_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The note names the sheet as well as the line."""
+    rejected = [RejectedRow("terms.xlsx, sheet 'Law'", 7, "!?", "the term has no letter or digit")]
+    note_rejected(tmp_path / "terms.xlsx", rejected, 9)
+    assert "the first is terms.xlsx, sheet 'Law' line 7: '!?'" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def test_unknown_version_lists_what_is_there(data_dir: Path, capsys: pytest.Capt
     """Exit code 1, and the versions in the sentence; what is no version at all is wrong usage."""
     given = ["--data-dir", str(data_dir)]
     assert run(["glossaries", "diff", "talks", "20251014T091201Z-0123456789ab", *given]) == 1
-    assert f"it has: {FIRST}, {SECOND}, {THIRD}" in capsys.readouterr().err
+    assert f"it has: {FIRST}, {SECOND}, {THIRD}; `termcue glossaries show talks` lists" in capsys.readouterr().err
     assert run(["glossaries", "export", "talks", "../x", *given]) == 2
 
 
@@ -102,3 +102,50 @@ def test_prune_tells_what_stays_because_it_is_used(data_dir: Path, capsys: pytes
     assert run(["glossaries", "prune", "talks", "--json", *given]) == 0
     assert json.loads(_lines(capsys)[0]) == {"type": "Pruned", "id": "talks", "removed": [], "in_use": [FIRST]}
     assert run(["glossaries", "prune", "talks", "--data-dir", str(data_dir)]) == 2
+
+
+def test_beginning_of_a_version_names_it(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If no other begins so; what several versions share, or none begins with, is answered with where to look."""
+    given = ["--data-dir", str(data_dir)]
+    assert run(["glossaries", "diff", "talks", FIRST[:15], SECOND[:15], *given]) == 0
+    assert f"{FIRST} -> {SECOND}" in capsys.readouterr().err
+    assert run(["glossaries", "diff", "talks", FIRST[:14], *given]) == 2
+    told = capsys.readouterr().err
+    assert f"begin with '{FIRST[:14]}': {FIRST}, {SECOND}, {THIRD}; `termcue glossaries show talks` lists" in told
+    assert run(["glossaries", "diff", "talks", "2025", *given]) == 1
+    assert "has no version 2025" in capsys.readouterr().err
+    for name in ("", "..", "yesterday"):
+        assert run(["glossaries", "diff", "talks", name, *given]) == 2
+        assert "`termcue glossaries show talks` lists them" in capsys.readouterr().err
+
+
+def test_prune_that_removes_nothing_says_why(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All are among the newest, or what is older is the current one, or used."""
+    given = ["--data-dir", str(data_dir)]
+    assert run(["glossaries", "prune", "talks", "--keep", "3", *given]) == 0
+    assert "nothing was removed of talks, which has 3 versions: the newest 3 stay\n" in capsys.readouterr().err
+    (data_dir / "glossaries" / "talks" / "CURRENT").write_text(f"{FIRST}\n")
+    index = load_version(current(data_dir, "talks").with_name(SECOND), "hash-encoder")
+    assert run(["glossaries", "prune", "talks", "--keep", "1", *given]) == 0
+    told = capsys.readouterr().err
+    assert f"the newest 1 stays, {FIRST} is the current one and 1 older one is used by running processes" in told
+    assert index.version == SECOND
+
+
+def test_show_tells_what_reindex_told(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rejected rows, warnings and sums of the current version, then all versions; in JSON too."""
+    given = ["--data-dir", str(data_dir)]
+    version = "20261014T091204Z-0123456789ab"
+    publish(data_dir, "talks", *built_index("term,de,colour\nplague,Pest,red\n!?,x,\n", version, "talks"))
+    assert run(["glossaries", "show", "talks", *given]) == 0
+    read, rejected, warning, sums, *versions = _lines(capsys)
+    assert read == "read      terms.csv: a table parted by commas, UTF-8"
+    assert rejected == "rejected  terms.csv line 3: '!?': the term has no letter or digit"
+    assert warning.startswith("warning   terms.csv: the column 'colour' is not known")
+    assert sums.startswith("2 rows: 1 entry (1 spoken form), 0 merged, 1 rejected; ")
+    assert versions == [f"  {FIRST}", f"  {SECOND}", f"  {THIRD}", f"* {version}"]
+    assert run(["glossaries", "show", "talks", "--json", *given]) == 0
+    shown = json.loads(_lines(capsys)[0])
+    assert [row["line"] for row in shown["rejected"]] == [3]
+    assert shown["findings"] == {"unknown_column": 1}
+    assert shown["versions"] == [FIRST, SECOND, THIRD, version]

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,7 @@ from streaming.protocol import (
     AudioPart,
     Begin,
     GlossaryPart,
+    GlossaryUpdated,
     LatencyPart,
     Metadata,
     SpeechEndedMessage,
@@ -138,6 +140,25 @@ def test_key_of_the_address_is_told_as_an_option() -> None:
     table, _, notes = _table()
     table.show(Warning(seq=1, code="no_target_lang", message="add target_lang=de (there are: de, zh)"))
     assert notes == ["warning: add --target-lang de (there are: de, zh)"]
+
+
+@pytest.mark.parametrize(
+    ("glossary", "old", "new", "said"),
+    [
+        ("talks", "v1", "v2", "talks version v2"),
+        ("mine,talks", "m1,v1", "m1,v2", "talks version v2"),
+        ("mine,talks", "m1,v1", "m2,v2", "mine version m2, talks version v2"),
+        ("mine,talks", "v1", "v2", "version v2"),
+    ],
+)
+def test_new_version_is_told_with_its_layer(glossary: str, old: str, new: str, said: str) -> None:
+    """Of several layers only those that changed are named."""
+    table, _, notes = _table()
+    table.show(replace(BEGIN, glossary=GlossaryPart(id=glossary, version=old, terms=3)))
+    table.show(
+        GlossaryUpdated(seq=1, from_version=old, to_version=new, effective_at=3.2, added=1, removed=0, changed=2)
+    )
+    assert notes[1] == f"from 0:03.2 on listening for {said}: 1 added, 0 removed, 2 changed"
 
 
 def test_warning_is_told_beside_the_rows() -> None:

@@ -5,6 +5,8 @@ import io
 import json
 import os
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,43 @@ def test_published_report_has_the_same_findings(folder: Path, capsys: pytest.Cap
     version = folder.parent / "data" / "termcue" / "glossaries" / "terms" / "versions" / published["version"]
     kept = IndexReport.from_bytes((version / "report.json").read_bytes())
     assert json.loads(json.dumps(kept.as_dict())) == published
+
+
+def test_same_content_makes_no_second_version(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The name of the version is the result; publishing the same again says so, and anything else makes a new one."""
+    (folder / "terms.csv").write_text(TERMS, "utf-8")
+    versions = folder.parent / "data" / "termcue" / "glossaries" / "terms" / "versions"
+    publish = ["reindex", "terms.csv", "--id", "terms"]
+    assert run(publish) == 0
+    first = capsys.readouterr()
+    (version,) = [path.name for path in versions.iterdir()]
+    assert first.out.splitlines()[-1] == f"published terms version {version}"
+    assert f"published in {versions.parents[2]}" in first.err
+    assert run(publish) == 0
+    again = capsys.readouterr()
+    assert again.out.splitlines()[-1] == f"current   terms version {version}"
+    assert "is current and holds the same already: nothing was published" in again.err
+    report = _report(capsys, *publish[1:])
+    assert (report["version"], report["already_current"]) == (version, True)
+    kept = json.loads((versions / version / "report.json").read_text("utf-8"))
+    assert report["warnings"] == kept["warnings"]
+    assert [path.name for path in versions.iterdir()] == [version]
+    assert _report(capsys, *publish[1:], "--inflections", "never")["version"] != version
+
+
+def test_damaged_version_is_published_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That the content is the same helps nobody who cannot read it."""
+    (folder / "terms.csv").write_text(TERMS, "utf-8")
+    publish = ("terms.csv", "--id", "terms")
+    version = _report(capsys, *publish)["version"]
+    damaged = folder.parent / "data" / "termcue" / "glossaries" / "terms" / "versions" / version
+    (damaged / "background.npy").write_bytes(b"")
+    # Versions of one second have one name.
+    while f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}" == version[:16]:
+        time.sleep(0.05)
+    report = _report(capsys, *publish)
+    assert report["version"] != version
+    assert "already_current" not in report
 
 
 def test_human_is_shown_reading_findings_and_sums(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +197,8 @@ def test_self_test_tells_recall_and_false_hints(
     assert "Self-test:" in (folder / "report.html").read_text("utf-8")
     assert run(["reindex", "terms.csv", "--check", "--self-test", "--self-test-entries", "1"]) == 0
     assert "self-test 1 of 3 entries, " in capsys.readouterr().out
+    assert run(["reindex", "terms.csv", "--check", "--self-test"]) == 0
+    assert "self-test all 3 entries, " in capsys.readouterr().out
 
 
 PAPER = """Our optimiser is stochastic gradient descent (SGD). With SGD, or any stochastic gradient descent, the loss
@@ -175,7 +216,10 @@ def test_candidates_of_a_text_are_a_glossary_to_prune(folder: Path, capsys: pyte
     assert "Kalman filter" in [row["term"] for row in rows]
     assert f"{len(rows)} candidates, the likeliest first" in printed.err
     (folder / "candidates.csv").write_text(printed.out, "utf-8")
-    assert _report(capsys, "candidates.csv", "--check")["entries"] == len(rows)
+    checked = _report(capsys, "candidates.csv", "--check")
+    assert checked["entries"] == len(rows)
+    # The columns of our own that help to prune are not warned of.
+    assert "unknown_column" not in checked["findings"]
     (folder / "known.csv").write_text("term\nkalman filter\n", "utf-8")
     assert run(["reindex", "known.csv", "--from-text", "paper.txt", "--json"]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -3,7 +3,7 @@
 import json
 
 from index_builder.formats import GlossaryWarning, RejectedRow
-from index_builder.report import SHOWN_OF_A_KIND, IndexReport, summed_up
+from index_builder.report import SHOWN_OF_A_KIND, IndexReport, by_importance, summed_up
 from index_builder.self_test import EntryResult, SelfTest
 
 
@@ -53,3 +53,10 @@ def test_report_of_an_older_index_is_read() -> None:
         del old[name]
     report = IndexReport.from_bytes(json.dumps(old).encode())
     assert (report.rows, report.form_kinds, report.readings, report.target_langs) == (4, {}, (), ())
+
+
+def test_what_costs_hints_comes_first() -> None:
+    """A column that is not read matters more than titles that were skipped; equals keep their order."""
+    kinds = ("comment", "id", "short", "of another make", "same_sound", "unknown_column", "same_sound")
+    warnings = [GlossaryWarning(str(number), kind, "") for number, kind in enumerate(kinds)]
+    assert [warning.entry for warning in by_importance(warnings)] == ["5", "4", "6", "2", "1", "0", "3"]

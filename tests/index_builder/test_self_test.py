@@ -12,6 +12,7 @@ from index_builder.self_test import (
     SelfTest,
     Utterance,
     expected_false_hints,
+    hinted_unsaid,
     judge,
     plan,
     seconds_of,
@@ -70,6 +71,7 @@ def test_hints_are_heard_missed_mistaken_or_false() -> None:
         EntryResult("y", 2, 1, (), 1, 2.0),
     )
     assert false_hints == 2
+    assert hinted_unsaid(said, hints, ["x", "y", "z"]) == {"z": 1}
 
 
 def test_estimate_shares_the_false_hints_of_the_profile() -> None:
@@ -92,13 +94,14 @@ def test_estimate_is_the_tail_of_a_normal_distribution() -> None:
 
 def _outcome() -> SelfTest:
     rows = (EntryResult("x", 3, 2, ("y",), 0, 0.5), EntryResult("y", 1, 0, (), 4, 0.25))
-    return SelfTest("booth", 9, 12.5, ("espeak-a", "espeak-b"), 5, 12.0, rows)
+    return SelfTest("booth", 9, 12.5, ("espeak-a", "espeak-b"), 5, 12.0, rows, {"z": 7})
 
 
 def test_outcome_sums_up() -> None:
     """Recall is the share of all utterances."""
     assert (_outcome().tries, _outcome().recall) == (4, 0.5)
     assert dataclasses.replace(_outcome(), entries=()).recall == 0.0
+    assert list(_outcome().wrongly_hinted.items()) == [("z", 7), ("y", 4)]
     assert seconds_of([]) == 0.0
     assert seconds_of([Said(Utterance(0, "a", 0), 0, 8_000)]) == 0.5
 

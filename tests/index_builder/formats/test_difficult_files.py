@@ -13,6 +13,7 @@ from tests.index_builder.formats.difficult_files import Difficult, Refused
 from tests.index_builder.formats.difficult_tables import REFUSED_TABLES, TABLES
 from tests.index_builder.formats.difficult_workbooks import REFUSED_WORKBOOKS, WORKBOOKS
 from tests.index_builder.formats.difficult_xml import REFUSED_XML, XML_FILES
+from tests.index_builder.formats.raw_workbook import rows, workbook
 
 FILES = (*TABLES, *WORKBOOKS, *XML_FILES)
 REFUSED = (*REFUSED_TABLES, *REFUSED_WORKBOOKS, *REFUSED_XML)
@@ -64,3 +65,11 @@ def test_traps_have_names_of_their_own() -> None:
     assert [trap for trap, count in Counter(file.trap for file in (*FILES, *REFUSED)).items() if count > 1] == [
         "XML that is broken off"
     ]
+
+
+def test_rejected_row_of_a_workbook_names_its_sheet() -> None:
+    """Also where the workbook has only one: whoever looks for the row finds it under this name."""
+    content = workbook({"Law": rows(("term", "de"), ("tort", "Delikt"), ("!?", "x"))})
+    parsed = parse_glossary(GlossaryFile(Path("terms.xlsx"), content), Languages())
+    (rejected,) = assemble("g", [parsed]).rejected
+    assert (rejected.file, rejected.line) == ("terms.xlsx, sheet 'Law'", 3)

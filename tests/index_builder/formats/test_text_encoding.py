@@ -2,6 +2,7 @@
 
 import contextlib
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,3 +69,12 @@ def test_damaged_utf8_is_not_read_as_something_else() -> None:
     """One bad byte among many good characters is damage; all accents would be rubbish in another encoding."""
     with pytest.raises(GlossaryError, match=r"damaged UTF-8: byte 0xe4 at offset 16 \(line 2\)"):
         decode("Größe, Träger\n".encode()[:-2] + b"\n\xe4 x", "g")
+
+
+def test_bytes_of_no_encoding_are_not_called_damaged_text() -> None:
+    """What was never a text is said to be neither that nor a workbook."""
+    noise = bytes(byte for byte in np.random.default_rng(1).integers(1, 256, 4_000).tolist())
+    with pytest.raises(
+        GlossaryError, match=r"terms.xlsx is neither a workbook nor a text .* save the glossary as XLSX"
+    ):
+        decode(noise, "terms.xlsx")
