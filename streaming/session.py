@@ -151,6 +151,11 @@ class Session:
         self._last_heard_s = 0.0
 
     @property
+    def limits(self) -> Limits:
+        """What it announces and enforces."""
+        return self._limits
+
+    @property
     def received_frames(self) -> int:
         """PCM frames taken in so far, at the client's own rate."""
         return self._fed_bytes // self.settings.format.bytes_per_frame

@@ -68,9 +68,9 @@ def serve(
     from app.watched import sources_of
     from app.wiring import by_id, calibration_warning, catalogue_of, load_folder, load_model, serve_glossary
     from index_builder.publish import published
-    from streaming.api_keys import ApiKeys
     from streaming.catalogue_watch import CatalogueWatch
     from streaming.server import ServerConfig, run_server
+    from streaming.server.api_keys import ApiKeys
 
     places = Places.of(data_dir)
     names = glossary or tuple(published(places.data))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.inputs import open_source, print_devices
+from app.inputs import MICROPHONE, open_source, print_devices
 from app.notes import note
-from app.options import PROFILES, event_options, json_option, source_options, target_lang_option
+from app.options import PROFILES, FiniteRange, event_options, json_option, source_options
 
 if TYPE_CHECKING:
     from app.render import Sink
@@ -19,6 +19,7 @@ EPILOG = """\b
 Examples:
   termcue stream talk.wav --url ws://127.0.0.1:8765 --glossary talks
   termcue stream mic --url wss://hints.example.org/v1/hints --glossary talks --target-lang de --json
+  termcue stream talk.wav --url ws://127.0.0.1:8765 --glossary talks --pace 4 --threshold 0.8 --interim
 """
 ADVICE = """stream needs a source, a server and one of its glossaries. For example:
 
@@ -34,12 +35,43 @@ KEY_ERRORS = {
 @click.argument("source", required=False)
 @click.option("--url", metavar="URL", help="Server: ws://HOST:PORT or wss://HOST:PORT.")
 @click.option("--glossary", metavar="ID", help="A glossary that the server serves.")
-@target_lang_option
+@click.option(
+    "--target-lang",
+    metavar="LANG",
+    help="Language of the translations, such as de. Without it, hints of a glossary in several languages come without "
+    "translation, and the server's warning names the languages.",
+)
 @click.option(
     "--profile", type=click.Choice(PROFILES), help="booth: few false hints. mt: few misses. [default: the server's]"
 )
 @click.option("--api-key", metavar="KEY", help="Where the server wants one; better set as TERMCUE_API_KEY.")
+@click.option(
+    "--threshold",
+    type=FiniteRange(0.0, 1.0),
+    metavar="P",
+    help="Least probability of a hint, not the profile's.",
+)
+@click.option("--interim", is_flag=True, help="Show also hints that may still be withdrawn.")
 @click.option("--realtime", is_flag=True, help="Send a file at the speed of speech; the hints are the same.")
+@click.option(
+    "--pace",
+    type=FiniteRange(min=0.0, min_open=True),
+    metavar="N",
+    help="Send a file at most N times as fast as it is spoken. [default: as fast as the server works]",
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    help="Connect again where the connection breaks; nothing is lost or shown twice. [default: resume]",
+)
+@click.option(
+    "--give-up",
+    type=FiniteRange(min=0.0),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to try to connect again.",
+)
 @source_options
 @json_option
 @event_options
@@ -52,7 +84,12 @@ def stream(
     target_lang: str | None,
     profile: str | None,
     api_key: str | None,
+    threshold: float | None,
+    interim: bool,
     realtime: bool,
+    pace: float | None,
+    resume: bool,
+    give_up: float,
     sample_rate: int,
     device: str | None,
     list_devices: bool,
@@ -63,24 +100,36 @@ def stream(
     """Send SOURCE to a TermCue server and show its hints.
 
     SOURCE is an audio file, "-" for raw s16le mono on standard input, "mic" for the microphone, or "sample".
+
+    Ends with 0 after the last hint, 1 where the server refuses the stream or stays away, 2 for wrong usage.
     """
     if list_devices:
         print_devices(as_json)
         return
     if source is None or url is None or glossary is None:
         raise click.UsageError(ADVICE, context)
+    if realtime and pace is not None:
+        raise click.UsageError("--realtime is --pace 1: give one of the two", context)
     from app.render import HintTable, JsonLines
     from streaming.client import StreamOptions
+    from streaming.sources import RealTimeSource
 
     audio = open_source(source, sample_rate, device, realtime, notify=note)
+    if pace is not None and source != MICROPHONE:
+        audio = RealTimeSource(audio, speed=pace)
     options = StreamOptions(
         glossary=glossary,
         format=audio.format,
         api_key=api_key,
         profile=profile,
+        threshold=threshold,
+        interim_hints=interim,
         target_lang=target_lang,
         vad_events=vad_events,
         abstain_events=abstentions,
+        resume=resume,
+        give_up_s=give_up,
+        notify=note,
     )
     asyncio.run(_show_hints(url, audio, options, JsonLines() if as_json else HintTable(note)))
 

@@ -1,14 +1,36 @@
-"""`termcue stream` against a server that is a script."""
+"""`termcue stream` against servers that are scripts, or that fail as they are told."""
 
+import json
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from app.cli import run
 from app.samples import recordings
 from streaming import client
 from streaming.errors import WireError
-from streaming.protocol import Error, ServerMessage
+from streaming.protocol import CloseCode, Error, ServerMessage
+from streaming.testing import synthetic_pcm, tone_glossary
+from tests.streaming.client.faulty_server import Fault, server_thread
+
+SERVED = {"tones": tone_glossary()}
+TERMS = ["900 hertz tone", "1700 hertz tone"]
+
+
+@pytest.fixture
+def tones(tmp_path: Path) -> str:
+    """A file with two tones."""
+    pcm = synthetic_pcm([(0, 400), (900, 600), (0, 800), (1700, 600), (0, 800)])
+    soundfile.write(tmp_path / "tones.wav", np.frombuffer(pcm, "<i2"), 16_000)
+    return str(tmp_path / "tones.wav")
+
+
+def _terms(printed: str) -> list[str]:
+    messages = [json.loads(line) for line in printed.splitlines()]
+    return [message["term"] for message in messages if message["type"] == "TermHint"]
 
 
 @pytest.mark.parametrize(
@@ -30,3 +52,54 @@ def test_key_error_names_the_option(
     assert printed.out == ""
     assert said in printed.err
     assert "header" not in printed.err
+
+
+def test_a_broken_connection_is_told_and_made_again(tones: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hints go on as if nothing had been; standard error says what was, and the command succeeds."""
+    with server_thread(SERVED, [Fault(after_s=0.8), Fault(after_s=0.9, forget=True)]) as url:
+        assert run(["stream", tones, "--url", url, "--glossary", "tones", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert _terms(printed.out) == TERMS
+    assert printed.err.count("trying again in") == 2
+    assert "the server goes on where it was" in printed.err
+    assert "the server has forgotten what was before 0 s" in printed.err
+
+
+def test_the_table_shows_one_stream(tones: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A resumed session is not introduced again, and no row comes twice."""
+    with server_thread(SERVED, [Fault(after_s=1.5)]) as url:
+        assert run(["stream", tones, "--url", url, "--glossary", "tones", "--target-lang", "de"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("Ton von") == 2
+    assert printed.err.count("listening for") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--no-resume"], "closed without a word"), (["--give-up", "0.3"], "tried for")],
+)
+def test_a_stream_that_is_lost_ends_with_1(
+    tones: str, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    """Who wants no resume, or no longer, is told so by sentence and exit code."""
+    faults = [Fault(after_s=0.5), *[Fault(after_s=0, code=CloseCode.NOT_READY, error="not_ready")] * 20]
+    with server_thread(SERVED, faults) as url:
+        assert run(["stream", tones, "--url", url, "--glossary", "tones", *options]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_threshold_and_pace_reach_the_server(tones: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A threshold that nothing reaches leaves no hint; a pace changes none."""
+    with server_thread(SERVED) as url:
+        common = ["stream", tones, "--url", url, "--glossary", "tones", "--json"]
+        assert run([*common, "--threshold", "0.999"]) == 0
+        assert _terms(capsys.readouterr().out) == []
+        assert run([*common, "--pace", "20", "--interim"]) == 0
+        finals = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [each["term"] for each in finals if each["type"] == "TermHint" and each["is_final"]] == TERMS
+
+
+@pytest.mark.parametrize("options", [["--threshold", "2"], ["--pace", "0"], ["--pace", "2", "--realtime"]])
+def test_wrong_usage_ends_with_2(tones: str, options: list[str]) -> None:
+    """Values out of their range, and two paces, are refused before anything is sent."""
+    assert run(["stream", tones, "--url", "ws://127.0.0.1:1", "--glossary", "tones", *options]) == 2

@@ -53,13 +53,12 @@ from streaming.audio import AudioFormat
 from streaming.catalogue import Catalogue
 from streaming.catalogue_watch import CatalogueWatch
 from streaming.client import StreamOptions, stream_hints
-from streaming.connection import ConnectionConfig
 from streaming.encoder import EncodedContext
 from streaming.errors import TermCueError
 from streaming.events import Hint
 from streaming.pipeline import FrameEncoder
 from streaming.protocol import Error, GlossaryUpdated, TermHint
-from streaming.server import HintServer, ServerConfig
+from streaming.server import ConnectionConfig, HintServer, ServerConfig
 from streaming.session import ServedGlossary
 from streaming.sources import FileSource, RealTimeSource
 from streaming.term_index import TermIndex

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from streaming.decision import Candidate, Decider, DecisionConfig
-from streaming.events import Abstention, Hint, HintWithdrawn
+from streaming.events import Abstention, Hint, HintWithdrawn, WithdrawalReason
 from streaming.interim import InterimHints
 from streaming.testing import tone_index
 
@@ -26,7 +26,11 @@ def test_a_confirmed_hint_keeps_its_id_and_gets_a_revision() -> None:
 
 def test_a_hint_that_is_not_confirmed_is_withdrawn() -> None:
     """Once, and with the reason: nothing was said there, or another entry."""
-    for decision, reason in ((SILENCE, "not_confirmed"), (_hint("g:2", "h1", is_final=True), "superseded")):
+    cases: list[tuple[Hint | Abstention, WithdrawalReason]] = [
+        (SILENCE, "not_confirmed"),
+        (_hint("g:2", "h1", is_final=True), "superseded"),
+    ]
+    for decision, reason in cases:
         interim = InterimHints()
         interim.feed([SILENCE], [_hint()])
         assert interim.feed([decision], []) == [decision, HintWithdrawn("i1", reason)]

@@ -1,6 +1,10 @@
 import asyncio
 
-from streaming.inbox import Inbox
+from streaming.server.inbox import Inbox, Received
+
+
+def _frame(received: Received | None) -> bytes | str | None:
+    return None if received is None else received.frame
 
 
 def test_frames_come_out_in_their_order() -> None:
@@ -10,7 +14,7 @@ def test_frames_come_out_in_their_order() -> None:
         inbox = Inbox(1000)
         for frame in (b"a", "b", b"c"):
             await inbox.put(frame)
-        return [await inbox.get() for _ in range(3)]
+        return [_frame(await inbox.get()) for _ in range(3)]
 
     assert asyncio.run(scenario()) == [b"a", "b", b"c"]
 
@@ -48,7 +52,7 @@ def test_a_full_inbox_makes_its_writer_wait_and_counts_it_once() -> None:
 
 
 async def _take(inbox: Inbox, count: int) -> list[bytes]:
-    frames = [await inbox.get() for _ in range(count)]
+    frames = [_frame(await inbox.get()) for _ in range(count)]
     return [frame for frame in frames if isinstance(frame, bytes)]
 
 
@@ -78,13 +82,13 @@ def test_a_frame_above_the_bound_still_fits_alone() -> None:
     async def scenario() -> tuple[bytes | str | None, int]:
         inbox = Inbox(10)
         await inbox.put(bytes(100))
-        return await inbox.get(), inbox.overflows
+        return _frame(await inbox.get()), inbox.overflows
 
     assert asyncio.run(scenario()) == (bytes(100), 0)
 
 
 def test_an_end_frees_writer_and_reader() -> None:
-    """After the end nobody waits, what was queued is forgotten and what comes later is dropped."""
+    """After the end nobody waits; what was queued can still be taken, what comes later is dropped."""
 
     async def scenario() -> list[bytes | str | None]:
         inbox = Inbox(100)
@@ -98,6 +102,31 @@ def test_an_end_frees_writer_and_reader() -> None:
         reader = asyncio.create_task(empty.get())
         await asyncio.sleep(0.01)
         empty.end()
-        return [await inbox.get(), await reader]
+        return [_frame(await inbox.get()), _frame(await inbox.get()), _frame(await reader)]
 
-    assert asyncio.run(scenario()) == [None, None]
+    assert asyncio.run(scenario()) == [bytes(90), None, None]
+
+
+def test_what_is_cleared_is_forgotten() -> None:
+    """Nothing is left, and nobody waits."""
+
+    async def scenario() -> Received | None:
+        inbox = Inbox(100)
+        await inbox.put(bytes(90))
+        inbox.clear()
+        return await inbox.get()
+
+    assert asyncio.run(scenario()) is None
+
+
+def test_a_frame_says_when_it_came() -> None:
+    """By the clock that the inbox was given, at the moment when there was room for it."""
+
+    async def scenario() -> list[float]:
+        times = iter([3.0, 5.0])
+        inbox = Inbox(1000, clock=lambda: next(times))
+        await inbox.put(b"a")
+        await inbox.put("b")
+        return [received.at_s for _ in range(2) if (received := await inbox.get()) is not None]
+
+    assert asyncio.run(scenario()) == [3.0, 5.0]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streaming.api_keys import ApiKeys, presented_key
+from streaming.server.api_keys import ApiKeys, presented_key
 from streaming.errors import SettingError
 
 

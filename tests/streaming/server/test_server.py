@@ -16,8 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from streaming.api_keys import ApiKeys
-from streaming.connection import ConnectionConfig
+from streaming.server.api_keys import ApiKeys
 from streaming.errors import SettingError
 from streaming.events import Event
 from streaming.protocol import (
@@ -36,7 +35,7 @@ from streaming.protocol import (
     decode_server,
     encode,
 )
-from streaming.server import HintServer, ServerConfig, run_server
+from streaming.server import ConnectionConfig, HintServer, ServerConfig, run_server
 from streaming.session import HintPipeline, ServedGlossary, SessionSettings
 from streaming.testing import synthetic_pcm
 
@@ -98,11 +97,24 @@ class Wrapped:
     def __init__(self, inner: HintPipeline) -> None:
         self.inner = inner
         self.configure = inner.configure
+        self.pace = inner.pace
         self.replace_index = inner.replace_index
 
     @property
     def received_samples(self) -> int:
         return self.inner.received_samples
+
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        return self.inner.stage_seconds
+
+    @property
+    def dropped_windows(self) -> int:
+        return self.inner.dropped_windows
+
+    @property
+    def tells_interim(self) -> bool:
+        return self.inner.tells_interim
 
     def feed(self, chunk: bytes) -> list[Event]:
         return self.inner.feed(chunk)
@@ -441,21 +453,6 @@ def _get(url: str) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read()
-
-
-def test_plain_http_tells_of_health_and_of_nothing_else(served: Served) -> None:
-    """/health answers in JSON, the hints want a websocket, any other path is named as missing."""
-
-    async def scenario(url: str) -> None:
-        base = url.replace("ws://", "http://").removesuffix("/v1/hints")
-        status, body = await asyncio.to_thread(_get, f"{base}/health")
-        assert (status, json.loads(body)) == (200, {"status": "ok", "sessions": 0, "max_sessions": 8})
-        status, body = await asyncio.to_thread(_get, f"{base}/metrics")
-        assert (status, b"/v1/hints" in body) == (404, True)
-        status, _ = await asyncio.to_thread(_get, f"{base}/v1/hints")
-        assert status == 426
-
-    _serve(served, scenario)
 
 
 def test_a_client_that_comes_while_the_server_stops_is_sent_away(served: Served) -> None:

@@ -1,0 +1,77 @@
+"""The websocket as the server speaks it: no connection is closed abnormally before an error has said why."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import CloseCode as SocketCloseCode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from streaming.closing import Close, Output, frame_too_big, refusal
+from streaming.protocol import CloseCode, Error, Limits, encode
+from streaming.server.api_keys import TOKEN_SUBPROTOCOL
+
+_REFUSED_FRAMES = (CloseCode.FRAME_TOO_BIG, CloseCode.BROKEN_FRAME, CloseCode.BROKEN_TEXT)
+logger = logging.getLogger(__name__)
+
+
+class AnnouncingProtocol(ServerProtocol):
+    """The library's protocol, which sends our error before it closes over a frame that it cannot take.
+
+    A frame above `limits` is refused at its header, before it is in memory, so no session ever sees it.
+    """
+
+    def __init__(self, limits: Limits, origins: Sequence[Origin | None]) -> None:
+        super().__init__(
+            origins=origins,
+            select_subprotocol=_choose_token,
+            max_size=limits.max_frame_bytes,
+        )
+        self._limits = limits
+        self._texts_sent = 0
+
+    def send_text(self, data: bytes | bytearray | memoryview, fin: bool = True) -> None:
+        """Send a text frame, and count: the count is the `seq` of the next message."""
+        super().send_text(data, fin)
+        self._texts_sent += 1
+
+    def fail(self, code: SocketCloseCode | int, reason: str = "") -> None:
+        """Fail the connection, with the error first where the connection can carry one."""
+        if self.state is State.OPEN and code in _REFUSED_FRAMES:
+            error, _ = self._refusal(CloseCode(code), reason)
+            self.send_text(encode(error).encode())
+        super().fail(code, reason)
+
+    def _refusal(self, code: CloseCode, reason: str) -> tuple[Error, Close]:
+        if code is CloseCode.FRAME_TOO_BIG:
+            return frame_too_big(self._limits, seq=self._texts_sent)
+        message = f"a frame breaks the websocket protocol ({reason or code.name}): use a websocket library"
+        return refusal("broken_frame", code, message, seq=self._texts_sent)
+
+
+def _choose_token(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """A browser that sends its key as a subprotocol must see one of its offers chosen."""
+    return Subprotocol(TOKEN_SUBPROTOCOL) if TOKEN_SUBPROTOCOL in offered else None
+
+
+async def deliver(websocket: ServerConnection, outputs: Sequence[Output], timeout_s: float) -> bool:
+    """Send messages and close as `outputs` say; whether the connection is still open.
+
+    Raises:
+        ConnectionClosed: the client has gone.
+    """
+    for output in outputs:
+        if isinstance(output, Close):
+            await websocket.close(output.code, output.reason)
+            return False
+        try:
+            async with asyncio.timeout(timeout_s):
+                await websocket.send(encode(output))
+        except TimeoutError:
+            logger.warning("a client took no message for %g s: connection cut", timeout_s)
+            websocket.transport.abort()
+            return False
+    return True

@@ -1,0 +1,240 @@
+"""The thin shell between one socket and a session: socket -> inbox -> session on a thread -> socket.
+
+A connection may end before its session does: then all that it received is worked on, and the session waits for its
+client in the table of `ResumableSessions`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from streaming.batching import ComputeSlots
+from streaming.closing import Close, Output, refusal
+from streaming.protocol import CloseCode, Error
+from streaming.server.announcing import deliver
+from streaming.server.config import ConnectionConfig
+from streaming.server.inbox import Inbox, Received
+from streaming.server.live_session import LiveSession, ends
+from streaming.server.metrics import ServerMetrics
+from streaming.server.resumable import ResumableSessions
+from streaming.session import ServedGlossary, open_session
+from streaming.session_settings import RefusedSession, ResumeRequest, resume_of
+
+RESTART_MESSAGE = "the server stops: connect again in a moment"
+
+_LONGEST_TICK_S = 1.0
+# A goodbye to a socket whose client is elsewhere already.
+_SUPERSEDED_TIMEOUT_S = 2.0
+_Result = TypeVar("_Result")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the connections of one server share.
+
+    Attributes:
+        config: bounds of each.
+        served: the glossaries, as they are at any time.
+        sessions: those that can be taken up.
+        executor: threads, at least one for each session.
+        slots: who may compute.
+        metrics: where it is counted.
+        retry_after_s: told when the server stops.
+    """
+
+    config: ConnectionConfig
+    served: Mapping[str, ServedGlossary]
+    sessions: ResumableSessions
+    executor: Executor
+    slots: ComputeSlots
+    metrics: ServerMetrics
+    retry_after_s: float = 5
+
+
+class Connection:
+    """One client from its greeting to its close. The session is called on a thread, for one frame after the other."""
+
+    def __init__(self, websocket: ServerConnection, session_id: str, shared: Shared) -> None:
+        self.finished = asyncio.Event()
+        self.session_id = session_id
+        self._websocket = websocket
+        self._shared = shared
+        self._inbox = Inbox(shared.config.queue_bytes)
+        self._tick_s = min(_LONGEST_TICK_S, shared.config.limits.idle_timeout_s / 4)
+        self._overflows_told = 0
+        self._is_superseded = self._stopping = self._is_sending = False
+        self._live: LiveSession | None = None
+        self._token = ""
+
+    def stop(self) -> None:
+        """Let the frame being worked on finish, then close with 1001."""
+        self._stopping = True
+        self._inbox.clear()
+
+    def supersede(self) -> None:
+        """Another connection takes the session up: work on what came, let it go, then close with 4409."""
+        self._is_superseded = True
+        self._inbox.end()
+        if self._is_sending:
+            # A client that is elsewhere takes nothing here any more.
+            self._websocket.transport.abort()
+
+    async def run(self, query: str) -> None:
+        """Serve the client until either side closes."""
+        reader = asyncio.create_task(self._read())
+        try:
+            await self._serve(query)
+        except ConnectionClosed:
+            logger.info("%s: the connection broke", self.session_id, extra={"session": self.session_id})
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+            await self._leave()
+            self.finished.set()
+
+    async def _read(self) -> None:
+        """Socket -> inbox. Goes on while the connection closes, or the close could not be read past the audio."""
+        try:
+            async for frame in self._websocket:
+                await self._inbox.put(frame)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._inbox.end()
+
+    async def _serve(self, query: str) -> None:
+        try:
+            outputs = await self._greet(query)
+            while await self._deliver(outputs) and self._live is not None:
+                outputs = await self._next_outputs(self._live)
+        except ConnectionClosed:
+            raise
+        except Exception:
+            # The outermost edge: whatever broke, the client hears of it and the other sessions go on.
+            logger.exception("%s: internal error", self.session_id, extra={"session": self.session_id})
+            message = f"session {self.session_id} broke; the server's log says why"
+            fail = refusal if self._live is None else self._live.session.fail
+            await self._deliver(fail("internal", CloseCode.INTERNAL, message))
+
+    async def _greet(self, query: str) -> Sequence[Output]:
+        """Open the session that the address asks for, or take one up."""
+        try:
+            asked = resume_of(query)
+        except RefusedSession as refused:
+            return refusal(refused.code, refused.close_code, str(refused), field=refused.field)
+        if asked is not None:
+            return await self._take_up(asked)
+        token, limits, served = self._shared.sessions.new_token(), self._shared.config.limits, self._shared.served
+        session, outputs = await self._on_thread(
+            lambda: open_session(query, served, session_id=self.session_id, limits=limits, resume_token=token)
+        )
+        if session is not None:
+            live = LiveSession(session)
+            self._attach(token, live)
+            self._shared.sessions.add(token, live)
+            self._shared.metrics.opened(resumed=False)
+        return outputs
+
+    async def _take_up(self, asked: ResumeRequest) -> Sequence[Output]:
+        live = self._shared.sessions.find(asked.token)
+        if live is not None and live.connection is not None:
+            other = live.connection
+            other.supersede()
+            await other.finished.wait()
+            live = self._shared.sessions.find(asked.token)
+        if live is None:
+            message = "there is no such session any more: open a new one"
+            return refusal("resume_expired", CloseCode.RESUME_EXPIRED, message)
+        outputs = live.session.resumed(asked.last_seq)
+        if not ends(outputs):
+            self._attach(asked.token, live)
+            self.session_id = live.session.session_id
+            self._shared.sessions.take_up(asked.token)
+            self._shared.metrics.opened(resumed=True)
+        return outputs
+
+    def _attach(self, token: str, live: LiveSession) -> None:
+        self._token, self._live = token, live
+        live.connection = self
+
+    async def _next_outputs(self, live: LiveSession) -> Sequence[Output]:
+        try:
+            async with asyncio.timeout(self._tick_s):
+                received = await self._inbox.get()
+        except TimeoutError:
+            return live.session.tick(time.monotonic())
+        if self._stopping:
+            retry_s = self._shared.retry_after_s
+            return live.session.fail("restart", CloseCode.RESTART, RESTART_MESSAGE, retry_after_s=retry_s)
+        if received is not None:
+            return self._overflow(live) + await self._work(live, received)
+        if self._is_superseded:
+            self._let_go(live)
+            message = "the session goes on over another connection"
+            return refusal("superseded", CloseCode.SUPERSEDED, message, seq=max(0, live.session.last_seq))
+        return [Close(CloseCode.NORMAL, "")]
+
+    def _let_go(self, live: LiveSession) -> None:
+        """Whoever waits for the session need not wait for this socket's goodbye."""
+        live.connection = self._live = None
+        self.finished.set()
+
+    async def _work(self, live: LiveSession, received: Received) -> list[Output]:
+        queued = self._inbox.audio_bytes
+
+        def work() -> list[Output]:
+            return live.receive(received, time.monotonic(), queued, self._shared.metrics)
+
+        return await self._on_thread(work)
+
+    async def _leave(self) -> None:
+        """Work on what the broken connection left behind; a session that is not over waits for its client."""
+        live, self._live = self._live, None
+        if live is None:
+            return
+        try:
+            while not live.session.closed and (received := self._inbox.take()) is not None:
+                await self._work(live, received)
+        except Exception:
+            logger.exception("%s: internal error", self.session_id, extra={"session": self.session_id})
+            live.session.fail("internal", CloseCode.INTERNAL, "the session broke")
+        live.connection = None
+        if live.session.closed:
+            self._shared.sessions.drop(self._token)
+        else:
+            self._shared.sessions.park(self._token)
+
+    def _overflow(self, live: LiveSession) -> list[Output]:
+        if self._inbox.overflows == self._overflows_told:
+            return []
+        self._overflows_told = self._inbox.overflows
+        return live.session.overflowed(self._overflows_told)
+
+    async def _deliver(self, outputs: Sequence[Output]) -> bool:
+        for output in outputs:
+            if isinstance(output, Error) and output.fatal:
+                self._shared.metrics.refused(output.code)
+        if ends(outputs):
+            # What came before a close is worked on only for a session that can be taken up again.
+            self._inbox.clear() if self._live is None or self._live.session.closed else self._inbox.end()
+        timeout_s = _SUPERSEDED_TIMEOUT_S if self._is_superseded else self._shared.config.send_timeout_s
+        self._is_sending = True
+        try:
+            return await deliver(self._websocket, outputs, timeout_s)
+        finally:
+            self._is_sending = False
+
+    async def _on_thread(self, work: Callable[[], _Result]) -> _Result:
+        def in_slot() -> _Result:
+            with self._shared.slots.held():
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._shared.executor, in_slot)

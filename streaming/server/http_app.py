@@ -1,0 +1,167 @@
+"""Plain HTTP beside the websocket: health, metrics, glossaries, recordings and tokens."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+
+from streaming.batching import ComputeSlots
+from streaming.closing import Output
+from streaming.errors import TermCueError
+from streaming.protocol import HINTS_PATH, Error
+from streaming.server.access import Access
+from streaming.server.answers import error_response
+from streaming.server.config import ServerConfig
+from streaming.server.hints_file import hints_of_file
+from streaming.server.metrics import CONTENT_TYPE_LATEST, ServerMetrics
+from streaming.server.tokens import TOKEN_LIFE_S
+from streaming.session import ServedGlossary
+
+Mounts: TypeAlias = Mapping[str, Any]
+"""Path -> ASGI application."""
+_PACKAGE = Path(__file__).parents[1]
+_FILES = {
+    "/v1/asyncapi.json": (_PACKAGE / "asyncapi.json", "application/json"),
+    "/v1/client.js": (_PACKAGE / "browser" / "termcue.js", "text/javascript"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the answers are made of.
+
+    Attributes:
+        config: of the server.
+        served: the glossaries, as they are at any time.
+        reload: looks for a new version of a glossary at once; None where nothing is looked for.
+        access: who is let in.
+        metrics: what is counted.
+        executor: threads for recordings.
+        slots: who may compute.
+        is_ready: whether clients may come in.
+        busy: sessions and recordings under way.
+        take_file: told +1 and −1 when a recording begins and ends.
+    """
+
+    config: ServerConfig
+    served: Mapping[str, ServedGlossary]
+    reload: Callable[[str], None] | None
+    access: Access
+    metrics: ServerMetrics
+    executor: Executor
+    slots: ComputeSlots
+    is_ready: Callable[[], bool]
+    busy: Callable[[], int]
+    take_file: Callable[[int], None]
+
+
+def application(site: Site, mounts: Mounts) -> Starlette:
+    """The ASGI application of a server; `mounts` come after its own paths."""
+
+    def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def with_key(request: Request) -> Response:
+            refused = site.access.refused(request.headers.getlist("authorization"))
+            return _refusal(refused, 401) if refused else await answer(request)
+
+        return with_key
+
+    async def health(_: Request) -> Response:
+        return _json({"status": "ok", "sessions": site.busy(), "max_sessions": site.config.max_sessions})
+
+    async def ready(_: Request) -> Response:
+        return _json({"ready": site.is_ready()}, 200 if site.is_ready() else 503)
+
+    async def metrics(_: Request) -> Response:
+        return Response(site.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def glossaries(_: Request) -> Response:
+        return _json({"glossaries": [_described(name, each) for name, each in site.served.items()]})
+
+    async def reload(request: Request) -> Response:
+        return await _reload(site, request.path_params["glossary_id"])
+
+    async def tokens(_: Request) -> Response:
+        return _json({"token": site.access.tokens.issue(), "expires_in_s": TOKEN_LIFE_S})
+
+    async def hints_file(request: Request) -> Response:
+        return await hints_of_file(request, site)
+
+    async def hints(_: Request) -> Response:
+        answer = error_response(426, "upgrade_required", f"{HINTS_PATH} speaks websocket: connect one")
+        answer.headers["Upgrade"] = "websocket"
+        return answer
+
+    routes = [
+        Route(HINTS_PATH, hints),
+        Route("/health", health),
+        Route("/ready", ready),
+        Route("/metrics", guarded(metrics)),
+        Route("/v1/glossaries", guarded(glossaries)),
+        Route("/v1/glossaries/{glossary_id}:reload", guarded(reload), methods=["POST"]),
+        Route("/v1/tokens", guarded(tokens), methods=["POST"]),
+        Route("/v1/hints:file", guarded(hints_file), methods=["POST"]),
+        *(Route(path, _file(*file)) for path, file in _FILES.items()),
+        *(Mount(path, mounted) for path, mounted in mounts.items()),
+    ]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(site.config.allowed_origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+    )
+    return Starlette(routes=routes, middleware=[cors], exception_handlers={404: _nothing_there, 405: _nothing_there})
+
+
+async def _reload(site: Site, glossary_id: str) -> Response:
+    glossary = site.served.get(glossary_id)
+    if glossary is None:
+        there = ", ".join(site.served) or "none"
+        message = f"there is no glossary {glossary_id!r} here; there are: {there}"
+        return error_response(404, "unknown_glossary", message)
+    try:
+        if site.reload is not None:
+            await run_in_threadpool(site.reload, glossary_id)
+    except (TermCueError, OSError) as error:
+        return error_response(409, "unusable_glossary", f"{error}; version {glossary.version} is served on")
+    return _json(_described(glossary_id, site.served[glossary_id]))
+
+
+def _described(glossary_id: str, glossary: ServedGlossary) -> dict[str, object]:
+    return {
+        "id": glossary_id,
+        "version": glossary.version,
+        "terms": glossary.terms,
+        "source_lang": glossary.source_lang,
+        "target_langs": list(glossary.target_langs),
+        "profiles": list(glossary.profiles),
+    }
+
+
+def _file(path: Path, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return FileResponse(path, media_type=media_type) if path.is_file() else await _nothing_there(request, None)
+
+    return answer
+
+
+async def _nothing_there(request: Request, _: Exception | None) -> Response:
+    return error_response(404, "not_found", f"there is nothing at {request.url.path} for {request.method}")
+
+
+def _refusal(outputs: tuple[Output, ...], status: int) -> Response:
+    error = next(output for output in outputs if isinstance(output, Error))
+    return error_response(status, error.code, error.message)
+
+
+def _json(content: object, status: int = 200) -> Response:
+    return Response(json.dumps(content, ensure_ascii=False) + "\n", status, media_type="application/json")

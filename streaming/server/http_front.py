@@ -1,0 +1,121 @@
+"""One port for two protocols: the head of a request decides whether a websocket or plain HTTP follows.
+
+The websocket goes to the library's own connection, which knows nothing of this; everything else to an ASGI
+application.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from streaming.server.doorway import Doorway
+
+_MAX_HEAD_BYTES = 16_384
+_END_OF_HEAD = b"\r\n\r\n"
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_MANY = (
+    b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: 59\r\n\r\n"
+    b"too many connections of your address: close some, try again"
+)
+
+
+class HttpFront(asyncio.Protocol):
+    """The protocol of one connection: reads the head, then passes everything on to who is asked for.
+
+    Args:
+        websocket: makes what a websocket handshake goes to.
+        http: makes what any other request goes to.
+        patience_s: how long a head may take to come.
+        doorway: who may stand there.
+    """
+
+    def __init__(
+        self,
+        websocket: Callable[[], asyncio.BaseProtocol],
+        http: Callable[[], asyncio.Protocol],
+        patience_s: float,
+        doorway: Doorway,
+    ) -> None:
+        self._websocket, self._http, self._patience_s, self._doorway = websocket, http, patience_s, doorway
+        self._head = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._inner: asyncio.Protocol | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a head."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if not self._doorway.enter(self, str(peer[0]) if peer else ""):
+            self._refuse(_TOO_MANY)
+            return
+        self._timer = asyncio.get_running_loop().call_later(self._patience_s, self.abort)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the head; with its end, hand over what came."""
+        if self._inner is not None:
+            self._inner.data_received(data)
+            return
+        self._head += data
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if not self._head[:1].isalpha():
+            # TLS, or noise: no request ever comes of it, and the client need not wait to learn that.
+            transport.close()
+        elif _END_OF_HEAD in self._head:
+            self._decided()
+            make = self._websocket if _asks_for_websocket(bytes(self._head)) else self._http
+            self._inner = cast(asyncio.Protocol, make())
+            self._inner.connection_made(transport)
+            self._inner.data_received(bytes(self._head))
+            self._head.clear()
+        elif len(self._head) > _MAX_HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+
+    def eof_received(self) -> bool | None:
+        """The client sends no more."""
+        return None if self._inner is None else self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        """The client takes too slowly what is sent."""
+        if self._inner is not None:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if self._inner is not None:
+            self._inner.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is no more."""
+        self._decided()
+        self._doorway.leave(self)
+        if self._inner is not None:
+            self._inner.connection_lost(error)
+
+    def _refuse(self, answer: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(answer)
+            self._transport.close()
+
+    def _decided(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._doorway.decided(self)
+
+
+def _asks_for_websocket(head: bytes) -> bool:
+    """Whether a header `Upgrade: websocket` is among the lines (RFC 6455, section 4.1)."""
+    for line in head.partition(_END_OF_HEAD)[0].split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"upgrade" and value.strip().lower() == b"websocket":
+            return True
+    return False

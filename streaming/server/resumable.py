@@ -1,0 +1,86 @@
+"""The sessions of a server by the tokens with which their clients may take them up again."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+
+from streaming.server.live_session import LiveSession
+
+_TOKEN_BYTES = 24
+
+
+class ResumableSessions:
+    """Live sessions, and those that wait for their clients to come back.
+
+    Tokens are kept as digests: who reads the memory of the table learns none, and a look-up takes as long whatever
+    the token is like.
+
+    Args:
+        most: sessions that may be there at a time, waiting ones included; the longest waiting makes room.
+        window_s: how long a session waits.
+        clock: seconds from any origin.
+    """
+
+    def __init__(self, most: int, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._window_s, self._clock = most, window_s, clock
+        self._live: dict[str, LiveSession] = {}
+        self._parked_at: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        """All that can be taken up."""
+        return len(self._live)
+
+    @property
+    def parked(self) -> int:
+        """Those that wait."""
+        self._expire()
+        return len(self._parked_at)
+
+    @property
+    def live(self) -> list[LiveSession]:
+        """Those that are served."""
+        return [live for digest, live in self._live.items() if digest not in self._parked_at]
+
+    @staticmethod
+    def new_token() -> str:
+        """A token that nobody can guess."""
+        return f"r_{secrets.token_urlsafe(_TOKEN_BYTES)}"
+
+    def add(self, token: str, live: LiveSession) -> None:
+        """A session is open; where there are too many, the one that waits longest is forgotten."""
+        self._expire()
+        self._live[_digest(token)] = live
+        if len(self._live) > self._most and self._parked_at:
+            self._forget(min(self._parked_at, key=self._parked_at.__getitem__))
+
+    def find(self, token: str) -> LiveSession | None:
+        """The session of a token; None where there is none, or none any more."""
+        self._expire()
+        return self._live.get(_digest(token))
+
+    def take_up(self, token: str) -> None:
+        """Its client is back."""
+        self._parked_at.pop(_digest(token), None)
+
+    def park(self, token: str) -> None:
+        """Its connection broke; it waits from now on."""
+        digest = _digest(token)
+        if digest in self._live:
+            self._parked_at[digest] = self._clock()
+
+    def drop(self, token: str) -> None:
+        """It is over."""
+        self._forget(_digest(token))
+
+    def _expire(self) -> None:
+        for digest in [d for d, since in self._parked_at.items() if self._clock() - since > self._window_s]:
+            self._forget(digest)
+
+    def _forget(self, digest: str) -> None:
+        self._live.pop(digest, None)
+        self._parked_at.pop(digest, None)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
