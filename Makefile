@@ -68,4 +68,6 @@ $(BASE): pyproject.toml
 $(DEV): $(BASE)
 	@echo "Adding PyTorch, transformers and the development tools to $(VENV) (once)."
 	@$(PIP) install --editable '.[train]' --group dev
+	@# Its agents import nothing else; its own requirements pin old versions for its evaluator.
+	@$(PIP) install --no-deps 'simuleval==1.1.4'
 	@touch $@

@@ -25,6 +25,7 @@ from app.commands.merge import merge
 from app.commands.mine_negatives import mine_negatives
 from app.commands.pipeline import pipeline
 from app.commands.reindex import reindex
+from app.commands.replay import replay
 from app.commands.serve import serve
 from app.commands.stream import stream
 from app.commands.synthesize import synthesize
@@ -48,7 +49,7 @@ CURES = {
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EBADF, errno.EIO})
 OUR_LOGGERS = ("app", "index_builder", "streaming", "training")
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Live": (listen, reindex, glossaries, serve, stream, doctor),
+    "Live": (listen, reindex, glossaries, serve, stream, replay, doctor),
     "Training": (
         *(align, synthesize, merge, validate_audio, mine_negatives),
         *(train, pipeline, evaluate, calibrate, export),

@@ -114,15 +114,9 @@ class HintTable:
         """Print a hint as a row; tell of the rest what a listener needs."""
         match message:
             case Begin():
-                glossary = message.glossary
-                self._layers = glossary.id.split(",")
-                self._say(
-                    f"listening for {counted(glossary.terms, 'term')} of {glossary.id} "
-                    f"({message.profile}, threshold {message.threshold:.2f})"
-                )
+                self._greet(message)
             case TermHint():
-                self._hints += 1
-                self._print(message.start, message.term, message.translation or "", f"{message.score:.2f}")
+                self._show_hint(message)
             case Abstain():
                 self._print(message.start, f"({message.reason})", "", f"{message.best_score:.2f}", style="dim")
             case SpeechStartedMessage():
@@ -140,6 +134,25 @@ class HintTable:
                 self._say(f"{counted(message.hints, 'hint')} in {message.duration:.1f} s of audio")
             case _:
                 pass
+
+    def _greet(self, message: Begin) -> None:
+        if message.resumed:
+            # Whoever keeps the connection has told of it.
+            return
+        glossary = message.glossary
+        self._layers = glossary.id.split(",")
+        self._say(
+            f"listening for {counted(glossary.terms, 'term')} of {glossary.id} "
+            f"({message.profile}, threshold {message.threshold:.2f})"
+        )
+
+    def _show_hint(self, message: TermHint) -> None:
+        """A row; of one that may still be withdrawn only the first, dim and without a probability."""
+        if message.is_final:
+            self._hints += 1
+            self._print(message.start, message.term, message.translation or "", f"{message.score:.2f}")
+        elif message.rev == 1:
+            self._print(message.start, message.term, message.translation or "", "?", style="dim")
 
     def _print(self, start: float, *cells: str, style: str = "") -> None:
         if not self._has_header:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+import numpy as np
+
 from streaming.audio import AudioFormat
 from streaming.batching import MOST_IN_BATCH, BatchFrameEncoder, BatchingEncoder, ComputeSlots
 from streaming.calibration import PROFILES
@@ -137,6 +139,13 @@ def for_many(model: Model, slots: ComputeSlots, on_batch: Callable[[int], None],
     """
     most = MOST_IN_BATCH if batches and model.frames.is_batchable else 1
     return replace(model, frames=BatchingEncoder(model.frames, slots, most, on_batch), clock=time.perf_counter)
+
+
+def warm_up(model: Model) -> None:
+    """Compile and run everything once, so that no stream waits for it."""
+    if model.competition is not None:
+        model.competition.warm_up()
+    model.frames.encode(np.zeros(model.folder.spec.context_samples, np.float32))
 
 
 def calibration_warning(folder: ModelFolder) -> str | None:

@@ -52,6 +52,7 @@ class CatalogueWatch:
         self._sources = sources
         self._stamps = dict(stamps)
         self._poll_s = poll_s
+        self._looking = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="glossaries", daemon=True)
 
@@ -70,23 +71,40 @@ class CatalogueWatch:
     def look(self) -> list[str]:
         """Look once; the ids of the glossaries that were replaced."""
         replaced = []
-        for glossary_id, source in self._sources().items():
-            stamp = source.stamp()
-            if stamp is None or stamp == self._stamps.get(glossary_id):
-                continue
-            self._stamps[glossary_id] = stamp
-            if self._replace(glossary_id, source):
-                replaced.append(glossary_id)
+        with self._looking:
+            for glossary_id, source in self._sources().items():
+                stamp = source.stamp()
+                if stamp is None or stamp == self._stamps.get(glossary_id):
+                    continue
+                self._stamps[glossary_id] = stamp
+                if self._replace(glossary_id, source):
+                    replaced.append(glossary_id)
         return replaced
 
+    def reload(self, glossary_id: str) -> None:
+        """Load the newest version of a glossary at once, whether or not it looks new; nothing for an unknown one.
+
+        Raises:
+            TermCueError: it cannot be used; the old version stays.
+            OSError: it cannot be read; the old version stays.
+        """
+        with self._looking:
+            source = self._sources().get(glossary_id)
+            if source is not None:
+                self._stamps[glossary_id] = source.stamp()
+                self._serve(glossary_id, source.load())
+
     def _replace(self, glossary_id: str, source: WatchedGlossary) -> bool:
-        old = self._catalogue.get(glossary_id)
         try:
-            new = source.load()
+            return self._serve(glossary_id, source.load())
         except (TermCueError, OSError) as error:
+            old = self._catalogue.get(glossary_id)
             kept = "it is not served" if old is None else f"version {old.version} is served on"
             logger.warning("the new version of %s cannot be used, %s: %s", glossary_id, kept, error)
             return False
+
+    def _serve(self, glossary_id: str, new: ServedGlossary) -> bool:
+        old = self._catalogue.get(glossary_id)
         if old is not None and new.version == old.version:
             return False
         if old is not None:

@@ -6,7 +6,8 @@ TermCueError
 ├── IndexFolderError    an index folder that cannot be used
 ├── GlossaryError       a glossary that holds nothing usable
 ├── SettingError        a setting out of its range
-└── WireError           a message that breaks the wire protocol
+├── WireError           a message that breaks the wire protocol
+└── RecordingError      a recorded session that cannot be replayed
 """
 
 
@@ -36,3 +37,7 @@ class SettingError(TermCueError):
 
 class WireError(TermCueError):
     """A message that breaks the wire protocol."""
+
+
+class RecordingError(TermCueError):
+    """A recorded session that cannot be replayed."""

@@ -287,6 +287,7 @@ class RealTimeSource:
 
     Args:
         source: the audio.
+        speed: how many times as fast as it is spoken.
         clock: seconds, monotonic.
         sleep: waits that many seconds.
     """
@@ -296,8 +297,10 @@ class RealTimeSource:
         source: Source,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        speed: float = 1.0,
     ) -> None:
         self._source = source
+        self._speed = speed
         self._clock = clock
         self._sleep = sleep
 
@@ -313,7 +316,7 @@ class RealTimeSource:
         sent = 0
         for chunk in self._source.chunks():
             sent += len(chunk)
-            wait = started + sent / bytes_per_second - self._clock()
+            wait = started + sent / bytes_per_second / self._speed - self._clock()
             if wait > 0:
                 self._sleep(wait)
             yield chunk

@@ -26,6 +26,12 @@ def wire_name(name: str) -> Mapping[str, str]:
     return {_WIRE_NAME: name}
 
 
+def written_name(field: "Field[Any]") -> str:
+    """What a field of a dataclass is called on the wire."""
+    name: str = field.metadata.get(_WIRE_NAME, field.name)
+    return name
+
+
 class FieldError(WireError):
     """A field that is unknown, missing or of another type; `field` is its dotted name."""
 
@@ -48,7 +54,7 @@ def write_record(record: object) -> JsonObject:
     for field in fields(record):
         value = getattr(record, field.name)
         if value is not None or _is_required(field):
-            written[_name(field)] = _write(value)
+            written[written_name(field)] = _write(value)
     return written
 
 
@@ -81,18 +87,13 @@ def _is_required(field: "Field[Any]") -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _name(field: "Field[Any]") -> str:
-    name: str = field.metadata.get(_WIRE_NAME, field.name)
-    return name
-
-
 def _shape(kind: type) -> tuple[dict[str, object], tuple[str, ...], dict[str, str]]:
     """By names on the wire: the annotations, the fields that have no default, and the names in Python."""
     hints = get_type_hints(kind)
     return (
-        {_name(field): hints[field.name] for field in fields(kind)},
-        tuple(_name(field) for field in fields(kind) if _is_required(field)),
-        {_name(field): field.name for field in fields(kind)},
+        {written_name(field): hints[field.name] for field in fields(kind)},
+        tuple(written_name(field) for field in fields(kind) if _is_required(field)),
+        {written_name(field): field.name for field in fields(kind)},
     )
 
 

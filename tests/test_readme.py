@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON_EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("example", PYTHON_EXAMPLES, ids=("embedding", "websocket"))
+@pytest.mark.parametrize("example", PYTHON_EXAMPLES, ids=("embedding", "websocket", "client"))
 def test_example_imports_what_exists(example: str) -> None:
     """Every name that an example imports is there."""
     imports = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.ImportFrom)]
@@ -36,7 +36,7 @@ def test_every_option_named_exists() -> None:
     lines = [
         line
         for line in README.splitlines()
-        if not re.search(r"\b(pip|ffmpeg|apt-get|torchrun|tests/benchmarks)\b", line)
+        if not re.search(r"\b(pip|ffmpeg|apt-get|torchrun|simuleval|tests/benchmarks)\b", line)
     ]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", "\n".join(lines)))
     groups = [command for command in cli.commands.values() if isinstance(command, click.Group)]

@@ -1,4 +1,4 @@
-"""`termcue serve`: the websocket server of the wire protocol."""
+"""`termcue serve`: the live server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,11 @@ Examples:
   termcue serve --glossary talks
   termcue serve --glossary terms.csv --glossary names.csv --port 9000
   termcue serve --host 0.0.0.0 --api-keys-file keys.txt --tls-cert cert.pem --tls-key key.pem
+  termcue serve --glossary talks --max-sessions 32 --log-format json --record recordings
+\b
+On the same port, over plain HTTP:
+  GET /health, /ready, /metrics (Prometheus), /v1/glossaries
+  POST /v1/hints:file (a recording in, JSON lines out), /v1/glossaries/ID:reload, /v1/tokens
 """
 
 
@@ -37,6 +42,27 @@ Examples:
     "--allow-origin", multiple=True, metavar="ORIGIN", help="Web page whose scripts may connect, may be repeated."
 )
 @click.option("--max-sessions", type=click.IntRange(min=1), default=8, show_default=True, help="Streams at a time.")
+@click.option(
+    "--max-realtime-factor",
+    type=click.FloatRange(min=1),
+    metavar="N",
+    help="How fast audio may come, in times the speed of speech. [default: 1.5 with keys, else as fast as it likes]",
+)
+@click.option(
+    "--resume-window",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a session waits for a client whose connection broke.",
+)
+@click.option(
+    "--record", type=NamedPath(), metavar="DIR", help="Keep audio and hints of each session there, for termcue replay."
+)
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the log."
+)
+@click.option("--log-terms", is_flag=True, help="Write the terms of hints to the log; audio never.")
 @click.option("--tls-cert", type=NamedPath(), metavar="FILE", help="Certificate chain in PEM; with --tls-key.")
 @click.option("--tls-key", type=NamedPath(), metavar="FILE", help="Private key of the certificate in PEM.")
 @model_option
@@ -51,6 +77,11 @@ def serve(
     api_keys_file: Path | None,
     allow_origin: tuple[str, ...],
     max_sessions: int,
+    max_realtime_factor: float | None,
+    resume_window: float,
+    record: Path | None,
+    log_format: str,
+    log_terms: bool,
     tls_cert: Path | None,
     tls_key: Path | None,
     model: Path | None,
@@ -64,13 +95,26 @@ def serve(
     """
     from app.glossaries import open_glossary, open_published
     from app.places import Places
+    from app.serving import recorder_into, set_up_server_log
     from app.tls import server_tls
     from app.watched import sources_of
-    from app.wiring import by_id, calibration_warning, catalogue_of, load_folder, load_model, serve_glossary
+    from app.wiring import (
+        by_id,
+        calibration_warning,
+        catalogue_of,
+        for_many,
+        load_folder,
+        load_model,
+        serve_glossary,
+        warm_up,
+    )
     from index_builder.publish import published
+    from streaming.batching import ComputeSlots
     from streaming.catalogue_watch import CatalogueWatch
-    from streaming.server import ServerConfig, run_server
+    from streaming.protocol import Limits
+    from streaming.server import ConnectionConfig, ServerConfig, run_server
     from streaming.server.api_keys import ApiKeys
+    from streaming.server.metrics import ServerMetrics
 
     places = Places.of(data_dir)
     names = glossary or tuple(published(places.data))
@@ -83,12 +127,25 @@ def serve(
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together; give both.", context)
     keys = None if api_keys_file is None else ApiKeys.load(api_keys_file)
-    tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
-    config = ServerConfig(host=host, port=port, max_sessions=max_sessions, allowed_origins=allow_origin, tls=tls)
+    if max_realtime_factor is None and keys is not None:
+        max_realtime_factor = 1.5
+    config = ServerConfig(
+        host=host,
+        port=port,
+        max_sessions=max_sessions,
+        allowed_origins=allow_origin,
+        tls=server_tls(tls_cert, tls_key) if tls_cert and tls_key else None,
+        connection=ConnectionConfig(
+            limits=Limits(max_realtime_factor=max_realtime_factor, resume_window_s=resume_window)
+        ),
+        log_terms=log_terms,
+    )
+    set_up_server_log(log_format)
     folder = load_folder(model)
     if (warning := calibration_warning(folder)) is not None:
         note(warning)
-    loaded = load_model(folder, provider)
+    metrics, slots = ServerMetrics(), ComputeSlots(config.threads)
+    loaded = for_many(load_model(folder, provider), slots, metrics.batched)
     sources = sources_of(glossary, lambda each: serve_glossary(loaded, each), folder, places, provider)
     # Asked before the glossaries are read, so that what is published meanwhile is noticed.
     stamps = {name: source.stamp() for name, source in sources().items()}
@@ -96,5 +153,15 @@ def serve(
     asked = [open_glossary(name, folder, places, provider) for name in glossary]
     catalogue = catalogue_of(loaded, by_id(asked or open_published(names, folder, places)))
     listed = ", ".join(f"{name} ({counted(each.terms, 'term')})" for name, each in catalogue.items())
-    with CatalogueWatch(catalogue, sources, stamps):
-        run_server(config, catalogue, keys, on_ready=lambda url: note(f"serving {listed} at {url}"))
+    with CatalogueWatch(catalogue, sources, stamps) as watch:
+        run_server(
+            config,
+            catalogue,
+            keys,
+            on_ready=lambda url: note(f"serving {listed} at {url}"),
+            slots=slots,
+            metrics=metrics,
+            reload=watch.reload,
+            record=None if record is None else recorder_into(record, folder),
+            warm_up=lambda: warm_up(loaded),
+        )

@@ -731,8 +731,9 @@ export class HintStream extends EventTarget {
 
   /** Send what may go, and come back when more may. */
   #pump() {
-    clearTimeout(this.#timer);
+    // While there is no connection the timer is the one that makes it.
     if (!this.#isOpen) return;
+    clearTimeout(this.#timer);
     const nowMs = performance.now();
     const { sent, worked, rate } = this.#outgoing;
     if (sent - worked > rate && nowMs - this.#heardAtMs > SILENT_MS) {

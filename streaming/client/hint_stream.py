@@ -54,8 +54,7 @@ class HintStream:
             url, options, self._outgoing, self._continuity, self._answers.wanted, self._receive
         )
         self._given: asyncio.Queue[ServerMessage | None] = asyncio.Queue()
-        self._room = asyncio.Event()
-        self._begun = asyncio.Event()
+        self._room, self._begun = asyncio.Event(), asyncio.Event()
         self._muted: frozenset[str] = frozenset()
         self._calls = count()
         self._is_closing = self._is_over = False
@@ -226,9 +225,10 @@ class HintStream:
         await answer
 
     def _check_open(self) -> None:
+        if self._failure is not None:
+            raise self._failure
         if self._is_over or self._is_closing or self._task is None:
-            state = "not open" if self._task is None else "over"
-            raise WireError(f"the stream is {state}: open another one") from self._failure
+            raise WireError(f"the stream is {'not open' if self._task is None else 'over'}: open another one")
 
     async def _run(self) -> None:
         try:

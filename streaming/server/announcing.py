@@ -8,7 +8,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode as SocketCloseCode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
-from websockets.typing import Origin, Subprotocol
+from websockets.typing import Subprotocol
 
 from streaming.closing import Close, Output, frame_too_big, refusal
 from streaming.protocol import CloseCode, Error, Limits, encode
@@ -24,12 +24,8 @@ class AnnouncingProtocol(ServerProtocol):
     A frame above `limits` is refused at its header, before it is in memory, so no session ever sees it.
     """
 
-    def __init__(self, limits: Limits, origins: Sequence[Origin | None]) -> None:
-        super().__init__(
-            origins=origins,
-            select_subprotocol=_choose_token,
-            max_size=limits.max_frame_bytes,
-        )
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(select_subprotocol=_choose_token, max_size=limits.max_frame_bytes)
         self._limits = limits
         self._texts_sent = 0
 

@@ -7,24 +7,17 @@ client in the table of `ResumableSessions`.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from streaming.batching import ComputeSlots
 from streaming.closing import Close, Output, refusal
 from streaming.protocol import CloseCode, Error
 from streaming.server.announcing import deliver
-from streaming.server.config import ConnectionConfig
 from streaming.server.inbox import Inbox, Received
 from streaming.server.live_session import LiveSession, ends
-from streaming.server.metrics import ServerMetrics
-from streaming.server.resumable import ResumableSessions
-from streaming.session import ServedGlossary, open_session
+from streaming.server.shared import Shared
 from streaming.session_settings import RefusedSession, ResumeRequest, resume_of
 
 RESTART_MESSAGE = "the server stops: connect again in a moment"
@@ -32,31 +25,7 @@ RESTART_MESSAGE = "the server stops: connect again in a moment"
 _LONGEST_TICK_S = 1.0
 # A goodbye to a socket whose client is elsewhere already.
 _SUPERSEDED_TIMEOUT_S = 2.0
-_Result = TypeVar("_Result")
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the connections of one server share.
-
-    Attributes:
-        config: bounds of each.
-        served: the glossaries, as they are at any time.
-        sessions: those that can be taken up.
-        executor: threads, at least one for each session.
-        slots: who may compute.
-        metrics: where it is counted.
-        retry_after_s: told when the server stops.
-    """
-
-    config: ConnectionConfig
-    served: Mapping[str, ServedGlossary]
-    sessions: ResumableSessions
-    executor: Executor
-    slots: ComputeSlots
-    metrics: ServerMetrics
-    retry_after_s: float = 5
 
 
 class Connection:
@@ -121,7 +90,7 @@ class Connection:
             # The outermost edge: whatever broke, the client hears of it and the other sessions go on.
             logger.exception("%s: internal error", self.session_id, extra={"session": self.session_id})
             message = f"session {self.session_id} broke; the server's log says why"
-            fail = refusal if self._live is None else self._live.session.fail
+            fail = refusal if self._live is None else self._live.fail
             await self._deliver(fail("internal", CloseCode.INTERNAL, message))
 
     async def _greet(self, query: str) -> Sequence[Output]:
@@ -132,20 +101,17 @@ class Connection:
             return refusal(refused.code, refused.close_code, str(refused), field=refused.field)
         if asked is not None:
             return await self._take_up(asked)
-        token, limits, served = self._shared.sessions.new_token(), self._shared.config.limits, self._shared.served
-        session, outputs = await self._on_thread(
-            lambda: open_session(query, served, session_id=self.session_id, limits=limits, resume_token=token)
-        )
-        if session is not None:
-            live = LiveSession(session)
+        token = self._shared.sessions.new_token()
+        live, outputs = await self._shared.opened(query, self.session_id, token)
+        if live is not None:
             self._attach(token, live)
             self._shared.sessions.add(token, live)
-            self._shared.metrics.opened(resumed=False)
         return outputs
 
     async def _take_up(self, asked: ResumeRequest) -> Sequence[Output]:
         live = self._shared.sessions.find(asked.token)
-        if live is not None and live.connection is not None:
+        # Another client with the same token may be faster while this one waits.
+        while live is not None and live.connection is not None:
             other = live.connection
             other.supersede()
             await other.finished.wait()
@@ -153,7 +119,7 @@ class Connection:
         if live is None:
             message = "there is no such session any more: open a new one"
             return refusal("resume_expired", CloseCode.RESUME_EXPIRED, message)
-        outputs = live.session.resumed(asked.last_seq)
+        outputs = live.resumed(asked.last_seq)
         if not ends(outputs):
             self._attach(asked.token, live)
             self.session_id = live.session.session_id
@@ -170,10 +136,10 @@ class Connection:
             async with asyncio.timeout(self._tick_s):
                 received = await self._inbox.get()
         except TimeoutError:
-            return live.session.tick(time.monotonic())
+            return live.tick(time.monotonic())
         if self._stopping:
             retry_s = self._shared.retry_after_s
-            return live.session.fail("restart", CloseCode.RESTART, RESTART_MESSAGE, retry_after_s=retry_s)
+            return live.fail("restart", CloseCode.RESTART, RESTART_MESSAGE, retry_after_s=retry_s)
         if received is not None:
             return self._overflow(live) + await self._work(live, received)
         if self._is_superseded:
@@ -191,9 +157,9 @@ class Connection:
         queued = self._inbox.audio_bytes
 
         def work() -> list[Output]:
-            return live.receive(received, time.monotonic(), queued, self._shared.metrics)
+            return live.receive(received, time.monotonic(), queued)
 
-        return await self._on_thread(work)
+        return await self._shared.on_thread(work)
 
     async def _leave(self) -> None:
         """Work on what the broken connection left behind; a session that is not over waits for its client."""
@@ -205,7 +171,7 @@ class Connection:
                 await self._work(live, received)
         except Exception:
             logger.exception("%s: internal error", self.session_id, extra={"session": self.session_id})
-            live.session.fail("internal", CloseCode.INTERNAL, "the session broke")
+            live.fail("internal", CloseCode.INTERNAL, "the session broke")
         live.connection = None
         if live.session.closed:
             self._shared.sessions.drop(self._token)
@@ -216,7 +182,7 @@ class Connection:
         if self._inbox.overflows == self._overflows_told:
             return []
         self._overflows_told = self._inbox.overflows
-        return live.session.overflowed(self._overflows_told)
+        return live.overflowed(self._overflows_told)
 
     async def _deliver(self, outputs: Sequence[Output]) -> bool:
         for output in outputs:
@@ -231,10 +197,3 @@ class Connection:
             return await deliver(self._websocket, outputs, timeout_s)
         finally:
             self._is_sending = False
-
-    async def _on_thread(self, work: Callable[[], _Result]) -> _Result:
-        def in_slot() -> _Result:
-            with self._shared.slots.held():
-                return work()
-
-        return await asyncio.get_running_loop().run_in_executor(self._shared.executor, in_slot)

@@ -12,34 +12,38 @@ from typing import Any, Self
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.headers import parse_subprotocol
-from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
-from websockets.typing import Origin
 
 from streaming.batching import ComputeSlots
-from streaming.closing import Output, refusal
 from streaming.errors import SettingError
-from streaming.protocol import HINTS_PATH, CloseCode, Error
+from streaming.protocol import HINTS_PATH, Error
 from streaming.server.access import Access, is_loopback
+from streaming.server.admission import Admission
 from streaming.server.announcing import AnnouncingProtocol, deliver
 from streaming.server.api_keys import ApiKeys
 from streaming.server.config import ServerConfig
-from streaming.server.connection import RESTART_MESSAGE, Connection, Shared
+from streaming.server.connection import Connection
 from streaming.server.doorway import Doorway
 from streaming.server.http_app import Mounts, Site, application
 from streaming.server.http_front import HttpFront
 from streaming.server.http_side import Gate, HttpSide
+from streaming.server.live_session import LiveSession
 from streaming.server.metrics import ServerMetrics
 from streaming.server.resumable import ResumableSessions
+from streaming.server.shared import Record, Shared
 from streaming.session import ServedGlossary
 
+# What clients do wrong before they have a session is no error of ours, and may hold their tokens.
+_HANDSHAKE_LOG = logging.getLogger(f"{__name__}.handshakes")
+_HANDSHAKE_LOG.addFilter(lambda record: "handler failed" in record.getMessage())
 # Load balancers cut a connection that is silent for 60 s.
 _PING_INTERVAL_S = 20
 _CLOSE_TIMEOUT_S = 5
 _OPEN_TIMEOUT_S = 10
 # Clients that have not said yet what they want.
 _MOST_UNDECIDED = 256
+# How often sessions are looked for that nobody takes up.
+_SWEEP_S = 5
 # Threads beside those of the sessions: recordings that come over HTTP, sessions that are just ending.
 _SPARE_THREADS = 8
 logger = logging.getLogger(__name__)
@@ -56,6 +60,7 @@ class HintServer:
         metrics: where it counts.
         mounts: ASGI applications of other paths, by path.
         reload: looks for a new version of a glossary at once.
+        record: begins to record a session.
         is_ready: False until clients may come in; it can be set at any time.
 
     Raises:
@@ -73,6 +78,7 @@ class HintServer:
         metrics: ServerMetrics | None = None,
         mounts: Mounts | None = None,
         reload: Callable[[str], None] | None = None,
+        record: Record | None = None,
         is_ready: bool = True,
     ) -> None:
         if keys is None and not is_loopback(config.host):
@@ -80,15 +86,17 @@ class HintServer:
                 f"without API keys the server listens on this machine only, not on {config.host!r}: "
                 "give it keys (--api-keys-file) or the host 127.0.0.1"
             )
-        self.is_ready = is_ready
         self.metrics = metrics or ServerMetrics()
         self._config = config
-        self._served = served
         self._access = Access(keys, config.allowed_origins)
         self._connections: set[Connection] = set()
         self._doorway = Doorway(config.connections_per_address, _MOST_UNDECIDED)
         self._executor = ThreadPoolExecutor(config.max_sessions + _SPARE_THREADS, thread_name_prefix="session")
-        self._sessions = ResumableSessions(config.max_sessions, config.connection.limits.resume_window_s)
+        self._sessions = ResumableSessions(
+            config.max_sessions, config.connection.limits.resume_window_s, self._end_session
+        )
+        self._admission = Admission(config, self._access, self._sessions, lambda: len(self._connections))
+        self._admission.is_ready = is_ready
         self._shared = Shared(
             config=config.connection,
             served=served,
@@ -97,13 +105,15 @@ class HintServer:
             slots=slots or ComputeSlots(config.threads),
             metrics=self.metrics,
             retry_after_s=config.retry_after_s,
+            record=record,
+            log_terms=config.log_terms,
         )
-        self._files = 0
+        self._ending: set[asyncio.Future[None]] = set()
         site = application(self._site(reload), mounts or {})
         self._http = HttpSide(Gate(site, self._access, config.connection.send_timeout_s))
         self._server: Server | None = None
-        self._stopping = False
-        self.metrics.watch(lambda: self._busy, lambda: self._sessions.parked)
+        self._sweeping: asyncio.Task[None] | None = None
+        self.metrics.watch(lambda: self._admission.busy, lambda: self._sessions.parked)
 
     async def __aenter__(self) -> Self:
         """Start to listen."""
@@ -114,25 +124,41 @@ class HintServer:
             raise SettingError(
                 f"cannot listen on {where}: {error.strerror or error}; choose another --port or --host"
             ) from error
+        self._sweeping = asyncio.create_task(self._sweep())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take no new client, dismiss the present ones and wait for their goodbyes, `drain_s` at most."""
-        self._stopping = True
+        self._admission.is_stopping = True
         if self._server is not None:
             for connection in self._connections:
                 connection.stop()
             self._server.close(close_connections=False)
             self._doorway.clear()
+            deadline_s = time.monotonic() + self._config.drain_s
             await self._http.close(self._config.drain_s)
             try:
-                async with asyncio.timeout(self._config.drain_s):
+                async with asyncio.timeout(max(0.0, deadline_s - time.monotonic())):
                     await self._server.wait_closed()
             except TimeoutError:
                 logger.warning("some clients did not take their goodbye within %g s", self._config.drain_s)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+        self._sessions.clear()
+        await asyncio.gather(*self._ending, return_exceptions=True)
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether clients may come in."""
+        return self._admission.is_ready
+
+    @is_ready.setter
+    def is_ready(self, is_ready: bool) -> None:
+        self._admission.is_ready = is_ready
 
     @property
     def url(self) -> str:
@@ -152,46 +178,46 @@ class HintServer:
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
         return f"{host}:{port}"
 
-    @property
-    def _busy(self) -> int:
-        """Sessions with a client, and recordings that are being listened to."""
-        return len(self._connections) + self._files
-
     def _site(self, reload: Callable[[str], None] | None) -> Site:
         return Site(
             config=self._config,
-            served=self._served,
+            shared=self._shared,
             reload=reload,
             access=self._access,
-            metrics=self.metrics,
-            executor=self._executor,
-            slots=self._shared.slots,
-            is_ready=lambda: self.is_ready and not self._stopping,
-            busy=lambda: self._busy,
-            take_file=self._take_file,
+            admission=self._admission,
+            end=self._end_session,
         )
 
-    def _take_file(self, change: int) -> None:
-        self._files += change
+    async def _sweep(self) -> None:
+        """Sessions that nobody takes up leave, though nobody asks for them."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            self._sessions.expire()
+
+    def _end_session(self, live: LiveSession) -> None:
+        """Close its recording, which may have to wait for the disk."""
+        ending = asyncio.get_running_loop().run_in_executor(self._executor, live.close)
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
     async def _listen(self) -> Server:
         config = self._config
-        origins = (None, *(Origin(origin) for origin in config.allowed_origins))
 
         def websocket(server: Server, options: dict[str, Any]) -> ServerConnection:
-            return ServerConnection(AnnouncingProtocol(config.connection.limits, origins), server, **options)
+            return ServerConnection(AnnouncingProtocol(config.connection.limits), server, **options)
 
         def front(_: ServerProtocol, server: Server, **options: Any) -> HttpFront:  # noqa: ANN401
-            made = partial(websocket, server, options)
-            return HttpFront(made, self._http.connection, _OPEN_TIMEOUT_S, self._doorway)
+            make = partial(websocket, server, options)
+            return HttpFront(make, self._http.connection, _OPEN_TIMEOUT_S, self._doorway)
 
         return await serve(
             self._serve_client,
             config.host,
             config.port,
             ssl=config.tls,
-            process_request=self._refuse_other_paths,
-            # All that asyncio wants of it is a protocol, and the front becomes the library's connection.
+            ssl_handshake_timeout=None if config.tls is None else _OPEN_TIMEOUT_S,
+            process_request=self._admission.refused_request,
+            # All that asyncio wants of it is a protocol, and the front passes all on to the library's connection.
             create_connection=front,  # type: ignore[arg-type]
             # Speech hardly compresses, and an inflated frame would escape the size check at its header.
             compression=None,
@@ -201,20 +227,15 @@ class HintServer:
             ping_timeout=None,
             close_timeout=_CLOSE_TIMEOUT_S,
             max_queue=4,
+            logger=_HANDSHAKE_LOG,
         )
-
-    def _refuse_other_paths(self, websocket: ServerConnection, request: Request) -> Response | None:
-        path = request.path.partition("?")[0]
-        if path == HINTS_PATH:
-            return None
-        return websocket.respond(404, f"there is nothing at {path}: connect a websocket to {HINTS_PATH}\n")
 
     async def _serve_client(self, websocket: ServerConnection) -> None:
         request = websocket.request
         if request is None:
             raise RuntimeError("a connection was handed over before its handshake")
         query = request.path.partition("?")[2]
-        refused = self._refused(request, query)
+        refused = self._admission.refused(request, query)
         if refused:
             self.metrics.refused(next(output.code for output in refused if isinstance(output, Error)))
             try:
@@ -234,21 +255,3 @@ class HintServer:
                 connection.session_id,
                 extra={"session": connection.session_id, "seconds": round(time.monotonic() - started, 1)},
             )
-
-    def _refused(self, request: Request, query: str) -> tuple[Output, ...]:
-        """Why a client is not let in: the server stops or has not begun, its key, the load. Empty for a welcome one."""
-        retry_s = self._config.retry_after_s
-        if self._stopping:
-            return refusal("restart", CloseCode.RESTART, RESTART_MESSAGE, retry_after_s=retry_s)
-        offers = [
-            offer for line in request.headers.get_all("Sec-WebSocket-Protocol") for offer in parse_subprotocol(line)
-        ]
-        if refused := self._access.refused(request.headers.get_all("Authorization"), offers, query):
-            return refused
-        if not self.is_ready:
-            message = f"the server is still getting ready: try again in {retry_s:g} s"
-            return refusal("not_ready", CloseCode.NOT_READY, message, retry_after_s=retry_s)
-        if self._busy >= self._config.max_sessions:
-            message = f"all {self._config.max_sessions} sessions are taken: try again in {retry_s:g} s"
-            return refusal("overloaded", CloseCode.OVERLOADED, message, retry_after_s=retry_s)
-        return ()

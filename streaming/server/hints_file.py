@@ -1,12 +1,10 @@
 """A whole recording over HTTP: the messages of a session, one JSON object a line, as fast as they are found."""
 
-import asyncio
 import contextlib
 import secrets
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.background import BackgroundTask
@@ -17,8 +15,9 @@ from streaming.closing import Close, Output
 from streaming.errors import AudioError
 from streaming.protocol import CloseCode, CloseStream, Error, encode
 from streaming.server.answers import error_response
-from streaming.session import Session, open_session
-from streaming.sources import FileSource
+from streaming.server.inbox import Received
+from streaming.server.live_session import LiveSession
+from streaming.server.spooled import Spooled, TooBig, TooSlow
 
 if TYPE_CHECKING:
     from streaming.server.http_app import Site
@@ -26,139 +25,124 @@ if TYPE_CHECKING:
 # What says how raw samples are to be read; a file says it itself.
 _RAW_KEYS = ("encoding", "sample_rate", "channels")
 _NOT_HERE = ("token", "resume", "last_seq")
-_RAW_CHUNK_BYTES = 32_000
 _STATUS = {CloseCode.GLOSSARY: 404, CloseCode.CONFIG: 400}
-_Result = TypeVar("_Result")
+# However a recording trickles in, it does not keep its place for longer.
+_WHOLE_BODY_S = 600.0
 
 
 async def hints_of_file(request: Request, site: "Site") -> Response:
     """Answer `POST /v1/hints:file`: body is an audio file, or raw samples where the query has `encoding`."""
     retry_s = site.config.retry_after_s
-    if not site.is_ready():
+    if not site.admission.is_open:
         return error_response(503, "not_ready", "the server is not ready: try again in a moment", retry_s)
-    if site.busy() >= site.config.max_sessions:
+    if site.admission.busy >= site.config.max_sessions:
         message = f"all {site.config.max_sessions} sessions are taken: try again in {retry_s:g} s"
         return error_response(503, "overloaded", message, retry_s)
-    site.take_file(+1)
-    recording = _Recording(site)
+    asked = parse_qsl(request.url.query, keep_blank_values=True)
+    if senseless := next((key for key, _ in asked if key in _NOT_HERE), None):
+        return error_response(400, "unknown_key", f"{senseless} has no meaning for a recording: leave it out")
     try:
-        return await recording.answer(request)
-    except ClientDisconnect:
-        recording.close()
-        return Response(status_code=400)
+        heard = _Heard(site, Spooled.begun())
+    except OSError as error:
+        return _disk_full(error)
+    try:
+        return await heard.answer(request, asked)
     except BaseException:
-        recording.close()
+        heard.close()
         raise
 
 
-class _Recording:
+class _Heard:
     """One recording on its way through a session; `close` gives its place back, however it ends."""
 
-    def __init__(self, site: "Site") -> None:
-        self._site = site
-        self._path: Path | None = None
+    def __init__(self, site: "Site", spooled: Spooled) -> None:
+        self._site, self._spooled = site, spooled
+        self._live: LiveSession | None = None
         self._is_open = True
+        site.admission.files += 1
 
     def close(self) -> None:
         """Forget the recording; further calls do nothing."""
         if self._is_open:
             self._is_open = False
-            self._site.take_file(-1)
-            if self._path is not None:
-                self._path.unlink(missing_ok=True)
+            self._site.admission.files -= 1
+            self._spooled.remove()
+            if self._live is not None:
+                self._site.end(self._live)
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, asked: list[tuple[str, str]]) -> Response:
         """Take the body in, open a session, and answer with what it says."""
-        asked = [(key, value) for key, value in parse_qsl(request.url.query, keep_blank_values=True)]
-        if senseless := next((key for key, _ in asked if key in _NOT_HERE), None):
-            return self._fail(400, "unknown_key", f"{senseless} has no meaning for a recording: leave it out")
-        self._path = await self._spool(request)
-        if self._path is None:
-            message = f"a recording may have at most {self._site.config.max_file_bytes} bytes: cut it"
-            return self._fail(413, "file_too_big", message)
+        if (refused := await self._spool(request)) is not None:
+            return refused
+        shared = self._site.shared
         is_raw = any(key == "encoding" for key, _ in asked)
         try:
-            source = None if is_raw else await self._on_thread(lambda: FileSource(self._required_path))
+            source = None if is_raw else await shared.on_thread(self._spooled.source)
         except AudioError as error:
-            return self._fail(400, "unusable_audio", str(error).replace(str(self._path), "the recording"))
+            return self._refused(400, "unusable_audio", self._spooled.nameless(str(error)))
         if source is not None:
             asked = [(key, value) for key, value in asked if key not in _RAW_KEYS]
             asked += [("sample_rate", str(source.format.sample_rate)), ("channels", str(source.format.channels))]
-        session, outputs = await self._open(urlencode(asked))
-        if session is None:
-            refused = next(output for output in outputs if isinstance(output, Error))
-            return self._fail(_STATUS.get(CloseCode(refused.close_code), 400), refused.code, refused.message)
-        chunks = self._raw_chunks() if source is None else source.chunks()
-        return StreamingResponse(
-            self._lines(session, outputs, chunks),
-            media_type="application/x-ndjson",
-            background=BackgroundTask(self.close),
-        )
+        self._live, outputs = await shared.opened(urlencode(asked), f"f_{secrets.token_hex(4)}", None)
+        if self._live is None:
+            refusal = next(output for output in outputs if isinstance(output, Error))
+            return self._refused(_STATUS.get(CloseCode(refusal.close_code), 400), refusal.code, refusal.message)
+        chunks = self._spooled.raw_chunks() if source is None else source.chunks()
+        lines = self._lines(self._live, outputs, chunks)
+        return StreamingResponse(lines, media_type="application/x-ndjson", background=BackgroundTask(self.close))
 
-    @property
-    def _required_path(self) -> Path:
-        if self._path is None:
-            raise RuntimeError("the recording has not been taken in")
-        return self._path
+    async def _spool(self, request: Request) -> Response | None:
+        """Take the body in; what is answered where that fails."""
+        config = self._site.config
+        patience_s = config.connection.limits.idle_timeout_s
+        try:
+            await self._spooled.fill(request.stream(), config.max_file_bytes, patience_s, _WHOLE_BODY_S)
+        except TooBig:
+            message = f"a recording may have at most {config.max_file_bytes} bytes: cut it"
+            return self._refused(413, "file_too_big", message)
+        except TooSlow:
+            return self._refused(408, "too_slow", f"nothing came for {patience_s:g} s, or all of it took too long")
+        except ClientDisconnect:
+            return self._refused(400, "cut_off", "the recording broke off")
+        except OSError as error:
+            self.close()
+            return _disk_full(error)
+        return None
 
-    def _fail(self, status: int, code: str, message: str) -> Response:
+    def _refused(self, status: int, code: str, message: str) -> Response:
         self.close()
         return error_response(status, code, message)
 
-    async def _spool(self, request: Request) -> Path | None:
-        """The body in a temporary file; None where it is too big."""
-        with tempfile.NamedTemporaryFile(prefix="termcue-", delete=False) as spooled:
-            self._path = Path(spooled.name)
-            size = 0
-            async for part in request.stream():
-                size += len(part)
-                if size > self._site.config.max_file_bytes:
-                    return None
-                await asyncio.to_thread(spooled.write, part)
-        return self._path
-
-    async def _open(self, query: str) -> tuple[Session | None, list[Output]]:
-        limits, session_id = self._site.config.connection.limits, f"f_{secrets.token_hex(4)}"
-        return await self._on_thread(
-            lambda: open_session(query, self._site.served, session_id=session_id, limits=limits)
-        )
-
     async def _lines(
-        self, session: Session, greeting: Sequence[Output], chunks: Iterator[bytes]
+        self, live: LiveSession, greeting: Sequence[Output], chunks: Iterator[bytes]
     ) -> AsyncIterator[bytes]:
+        shared = self._site.shared
         try:
             yield _written(greeting)
-            while (outputs := await self._on_thread(lambda: _work_on_next(session, chunks))) is not None:
+            while (outputs := await shared.on_thread(lambda: _work_on_next(live, chunks))) is not None:
                 if written := _written(outputs):
                     yield written
-            yield _written(await self._on_thread(lambda: session.receive_text(encode(CloseStream()))))
+            end = Received(encode(CloseStream()), time.monotonic())
+            yield _written(await shared.on_thread(lambda: live.receive(end, end.at_s, 0)))
         except AudioError as error:
-            message = str(error).replace(str(self._path), "the recording")
-            yield _written(session.fail("unusable_audio", CloseCode.CONFIG, message))
+            yield _written(live.fail("unusable_audio", CloseCode.CONFIG, self._spooled.nameless(str(error))))
         finally:
             with contextlib.suppress(ValueError):  # a generator that is being worked on ends with its chunk
                 if hasattr(chunks, "close"):
                     chunks.close()
             self.close()
 
-    def _raw_chunks(self) -> Iterator[bytes]:
-        with self._required_path.open("rb") as raw:
-            while chunk := raw.read(_RAW_CHUNK_BYTES):
-                yield chunk
 
-    async def _on_thread(self, work: Callable[[], _Result]) -> _Result:
-        def in_slot() -> _Result:
-            with self._site.slots.held():
-                return work()
-
-        return await asyncio.get_running_loop().run_in_executor(self._site.executor, in_slot)
-
-
-def _work_on_next(session: Session, chunks: Iterator[bytes]) -> list[Output] | None:
+def _work_on_next(live: LiveSession, chunks: Iterator[bytes]) -> list[Output] | None:
     """What the session says of the next chunk; None after the last."""
     chunk = next(chunks, None)
-    return None if chunk is None else session.receive_audio(chunk)
+    now_s = time.monotonic()
+    return None if chunk is None else live.receive(Received(chunk, now_s), now_s, 0)
 
 
 def _written(outputs: Sequence[Output]) -> bytes:
     return "".join(f"{encode(output)}\n" for output in outputs if not isinstance(output, Close)).encode()
+
+
+def _disk_full(error: OSError) -> Response:
+    return error_response(507, "no_room", f"the recording cannot be kept meanwhile: {error.strerror or error}")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,15 +14,17 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 
-from streaming.batching import ComputeSlots
 from streaming.closing import Output
 from streaming.errors import TermCueError
 from streaming.protocol import HINTS_PATH, Error
 from streaming.server.access import Access
+from streaming.server.admission import Admission
 from streaming.server.answers import error_response
 from streaming.server.config import ServerConfig
 from streaming.server.hints_file import hints_of_file
-from streaming.server.metrics import CONTENT_TYPE_LATEST, ServerMetrics
+from streaming.server.live_session import LiveSession
+from streaming.server.metrics import CONTENT_TYPE_LATEST
+from streaming.server.shared import Shared
 from streaming.server.tokens import TOKEN_LIFE_S
 from streaming.session import ServedGlossary
 
@@ -42,74 +43,49 @@ class Site:
 
     Attributes:
         config: of the server.
-        served: the glossaries, as they are at any time.
+        shared: what sessions are made of.
         reload: looks for a new version of a glossary at once; None where nothing is looked for.
         access: who is let in.
-        metrics: what is counted.
-        executor: threads for recordings.
-        slots: who may compute.
-        is_ready: whether clients may come in.
-        busy: sessions and recordings under way.
-        take_file: told +1 and −1 when a recording begins and ends.
+        admission: whether there is room.
+        end: told of a session that is over.
     """
 
     config: ServerConfig
-    served: Mapping[str, ServedGlossary]
+    shared: Shared
     reload: Callable[[str], None] | None
     access: Access
-    metrics: ServerMetrics
-    executor: Executor
-    slots: ComputeSlots
-    is_ready: Callable[[], bool]
-    busy: Callable[[], int]
-    take_file: Callable[[int], None]
+    admission: Admission
+    end: Callable[[LiveSession], None]
+
+
+Answer: TypeAlias = Callable[[Request, Site], Awaitable[Response]]
 
 
 def application(site: Site, mounts: Mounts) -> Starlette:
     """The ASGI application of a server; `mounts` come after its own paths."""
 
-    def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def guarded(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def with_key(request: Request) -> Response:
             refused = site.access.refused(request.headers.getlist("authorization"))
-            return _refusal(refused, 401) if refused else await answer(request)
+            return _refusal(refused, 401) if refused else await answer(request, site)
 
         return with_key
 
-    async def health(_: Request) -> Response:
-        return _json({"status": "ok", "sessions": site.busy(), "max_sessions": site.config.max_sessions})
+    def free(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def with_site(request: Request) -> Response:
+            return await answer(request, site)
 
-    async def ready(_: Request) -> Response:
-        return _json({"ready": site.is_ready()}, 200 if site.is_ready() else 503)
-
-    async def metrics(_: Request) -> Response:
-        return Response(site.metrics.text(), media_type=CONTENT_TYPE_LATEST)
-
-    async def glossaries(_: Request) -> Response:
-        return _json({"glossaries": [_described(name, each) for name, each in site.served.items()]})
-
-    async def reload(request: Request) -> Response:
-        return await _reload(site, request.path_params["glossary_id"])
-
-    async def tokens(_: Request) -> Response:
-        return _json({"token": site.access.tokens.issue(), "expires_in_s": TOKEN_LIFE_S})
-
-    async def hints_file(request: Request) -> Response:
-        return await hints_of_file(request, site)
-
-    async def hints(_: Request) -> Response:
-        answer = error_response(426, "upgrade_required", f"{HINTS_PATH} speaks websocket: connect one")
-        answer.headers["Upgrade"] = "websocket"
-        return answer
+        return with_site
 
     routes = [
-        Route(HINTS_PATH, hints),
-        Route("/health", health),
-        Route("/ready", ready),
-        Route("/metrics", guarded(metrics)),
-        Route("/v1/glossaries", guarded(glossaries)),
-        Route("/v1/glossaries/{glossary_id}:reload", guarded(reload), methods=["POST"]),
-        Route("/v1/tokens", guarded(tokens), methods=["POST"]),
-        Route("/v1/hints:file", guarded(hints_file), methods=["POST"]),
+        Route(HINTS_PATH, free(_hints)),
+        Route("/health", free(_health)),
+        Route("/ready", free(_ready)),
+        Route("/metrics", guarded(_metrics)),
+        Route("/v1/glossaries", guarded(_glossaries)),
+        Route("/v1/glossaries/{glossary_id}:reload", guarded(_reload), methods=["POST"]),
+        Route("/v1/tokens", guarded(_tokens), methods=["POST"]),
+        Route("/v1/hints:file", guarded(hints_of_file), methods=["POST"]),
         *(Route(path, _file(*file)) for path, file in _FILES.items()),
         *(Mount(path, mounted) for path, mounted in mounts.items()),
     ]
@@ -122,10 +98,37 @@ def application(site: Site, mounts: Mounts) -> Starlette:
     return Starlette(routes=routes, middleware=[cors], exception_handlers={404: _nothing_there, 405: _nothing_there})
 
 
-async def _reload(site: Site, glossary_id: str) -> Response:
-    glossary = site.served.get(glossary_id)
+async def _hints(_: Request, __: Site) -> Response:
+    answer = error_response(426, "upgrade_required", f"{HINTS_PATH} speaks websocket: connect one")
+    answer.headers["Upgrade"] = "websocket"
+    return answer
+
+
+async def _health(_: Request, site: Site) -> Response:
+    return _json({"status": "ok", "sessions": site.admission.busy, "max_sessions": site.config.max_sessions})
+
+
+async def _ready(_: Request, site: Site) -> Response:
+    return _json({"ready": site.admission.is_open}, 200 if site.admission.is_open else 503)
+
+
+async def _metrics(_: Request, site: Site) -> Response:
+    return Response(site.shared.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _glossaries(_: Request, site: Site) -> Response:
+    return _json({"glossaries": [_described(name, each) for name, each in site.shared.served.items()]})
+
+
+async def _tokens(_: Request, site: Site) -> Response:
+    return _json({"token": site.access.tokens.issue(), "expires_in_s": TOKEN_LIFE_S})
+
+
+async def _reload(request: Request, site: Site) -> Response:
+    glossary_id: str = request.path_params["glossary_id"]
+    glossary = site.shared.served.get(glossary_id)
     if glossary is None:
-        there = ", ".join(site.served) or "none"
+        there = ", ".join(site.shared.served) or "none"
         message = f"there is no glossary {glossary_id!r} here; there are: {there}"
         return error_response(404, "unknown_glossary", message)
     try:
@@ -133,7 +136,7 @@ async def _reload(site: Site, glossary_id: str) -> Response:
             await run_in_threadpool(site.reload, glossary_id)
     except (TermCueError, OSError) as error:
         return error_response(409, "unusable_glossary", f"{error}; version {glossary.version} is served on")
-    return _json(_described(glossary_id, site.served[glossary_id]))
+    return _json(_described(glossary_id, site.shared.served[glossary_id]))
 
 
 def _described(glossary_id: str, glossary: ServedGlossary) -> dict[str, object]:

@@ -10,6 +10,7 @@ from streaming.server.config import ServerConfig
 from streaming.server.hint_server import HintServer
 from streaming.server.http_app import Mounts
 from streaming.server.metrics import ServerMetrics
+from streaming.server.shared import Record
 from streaming.session import ServedGlossary
 
 
@@ -23,6 +24,7 @@ def run_server(
     metrics: ServerMetrics | None = None,
     mounts: Mounts | None = None,
     reload: Callable[[str], None] | None = None,
+    record: Record | None = None,
     warm_up: Callable[[], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; blocks.
@@ -47,6 +49,7 @@ def run_server(
             metrics=metrics,
             mounts=mounts,
             reload=reload,
+            record=record,
             is_ready=warm_up is None,
         )
         async with server:

@@ -179,3 +179,21 @@ def test_terminal_shows_the_clock_and_leaves_only_rows() -> None:
         table.show(_hint("term", 60.0))
     assert "heard 1:01.0, 0 hints" in written.getvalue()
     assert "term" in written.getvalue()
+
+
+def test_an_interim_hint_is_shown_once_and_counted_never() -> None:
+    """A hint that may be withdrawn is a row with a question mark; its revisions add none, its confirmation does."""
+    table, written, _ = _table()
+    interim = replace(_hint("language model"), is_final=False)
+    for message in (interim, replace(interim, rev=2), replace(interim, rev=3, is_final=True)):
+        table.show(message)
+    rows = written.getvalue().splitlines()[1:]
+    assert [row.split()[-1] for row in rows] == ["?", "0.91"]
+
+
+def test_a_session_that_is_taken_up_is_not_introduced_again() -> None:
+    """The greeting after a broken connection says nothing new."""
+    table, _, notes = _table()
+    table.show(BEGIN)
+    table.show(replace(BEGIN, resumed=True))
+    assert len(notes) == 1

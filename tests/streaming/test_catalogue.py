@@ -120,6 +120,22 @@ def test_version_that_cannot_be_used_is_told_once(caplog: pytest.LogCaptureFixtu
     assert watch.look() == ["tones"]
 
 
+def test_reload_on_request_says_what_is_wrong() -> None:
+    """At once and without a new stamp; a version that cannot be used is an error, and the old one stays."""
+    tones = _Source("v2")
+    catalogue = Catalogue({"tones": _version("v1")})
+    watch = CatalogueWatch(catalogue, lambda: {"tones": tones}, {"tones": "v2"})
+    assert watch.look() == []
+    watch.reload("tones")
+    watch.reload("other")
+    assert catalogue["tones"].version == "v2"
+    tones.version = "bad"
+    with pytest.raises(IndexFolderError, match="damaged"):
+        watch.reload("tones")
+    assert catalogue["tones"].version == "v2"
+    assert watch.look() == []
+
+
 def test_watch_runs_beside_and_survives_what_breaks(caplog: pytest.LogCaptureFixture) -> None:
     """On its own thread, until the context is left; an unexpected failure of one look does not end it."""
     tones = _Source("v2")

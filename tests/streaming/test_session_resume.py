@@ -165,7 +165,7 @@ def test_a_translation_system_gets_the_terms_of_each_chunk() -> None:
     assert maps[-1].end == pytest.approx(len(SPEECH) / 32_000)
     terms = [term[0] for m in maps for term in m.terms]
     assert terms == ["900 hertz tone", "500 hertz tone", "1300 hertz tone"]
-    assert [term[1] for m in maps for term in m.terms][0] == "Ton von 900 Hertz"
+    assert next(term[1] for m in maps for term in m.terms) == "Ton von 900 Hertz"
     assert not [m for m in told if isinstance(m, TermHint)]
     assert session.counts.hints == 3
 

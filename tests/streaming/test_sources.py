@@ -263,3 +263,11 @@ def test_real_time_holds_chunks_back_and_changes_none() -> None:
     assert heard == [bytes(3200)] * 4
     assert waits == pytest.approx([0.1, 0.1, 0.05])
     assert now == pytest.approx(100.4)
+
+
+def test_a_faster_pace_waits_less() -> None:
+    """At four times the speed of speech a chunk of 0.1 s leaves after 25 ms."""
+    waits: list[float] = []
+    paced = RealTimeSource(_Fixed(2, bytes(3200)), clock=lambda: sum(waits), sleep=waits.append, speed=4.0)
+    assert list(paced.chunks()) == [bytes(3200)] * 2
+    assert waits == pytest.approx([0.025, 0.025])

@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
-from streaming.protocol import Begin, Limits, ServerMessage, TermHint, decode_server
+from streaming.events import Event
+from streaming.protocol import Begin, Error, Limits, ServerMessage, TermHint, decode_server
 from streaming.server import ConnectionConfig, HintServer, ServerConfig
 from streaming.server.api_keys import ApiKeys
-from streaming.session import ServedGlossary
+from streaming.session import HintPipeline, ServedGlossary
 from streaming.testing import synthetic_pcm
 
 Served = Mapping[str, ServedGlossary]
@@ -44,6 +46,22 @@ def serve(
 def limited(**limits: Any) -> ServerConfig:  # noqa: ANN401
     """A configuration with other limits."""
     return ServerConfig(connection=ConnectionConfig(limits=Limits(**limits)))
+
+
+def serve_url(
+    served: Served,
+    scenario: Callable[[str], Awaitable[None]],
+    config: ServerConfig | None = None,
+    keys: ApiKeys | None = None,
+) -> None:
+    """Run `scenario` with the address of a server on a free port of the loopback."""
+    serve(served, lambda server: scenario(server.url), config, keys)
+
+
+def with_pipeline(served: Served, wrap: Callable[[HintPipeline], HintPipeline]) -> Served:
+    """The same glossary, with pipelines that `wrap` changes."""
+    tones = served["tones"]
+    return {"tones": replace(tones, open=lambda settings: wrap(tones.open(settings)))}
 
 
 async def read(client: ClientConnection) -> ServerMessage:
@@ -103,3 +121,49 @@ async def http(
 def parsed(body: bytes) -> Any:  # noqa: ANN401
     """JSON."""
     return json.loads(body)
+
+
+async def refused_at(url: str, **options: list[Subprotocol] | dict[str, str]) -> tuple[Error, int]:
+    """The one error of a connection that is refused, and its close code."""
+    async with connect(url, **options) as client:  # type: ignore[arg-type]
+        messages, code = await read_to_close(client)
+    (error,) = messages
+    assert isinstance(error, Error)
+    assert error.fatal
+    assert error.close_code == code
+    return error, code
+
+
+class Wrapped:
+    """A pipeline that passes everything on; tests change one verb of it."""
+
+    def __init__(self, inner: HintPipeline) -> None:
+        self.inner = inner
+        self.configure = inner.configure
+        self.pace = inner.pace
+        self.replace_index = inner.replace_index
+
+    @property
+    def received_samples(self) -> int:
+        return self.inner.received_samples
+
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        return self.inner.stage_seconds
+
+    @property
+    def dropped_windows(self) -> int:
+        return self.inner.dropped_windows
+
+    @property
+    def tells_interim(self) -> bool:
+        return self.inner.tells_interim
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        return self.inner.feed(chunk)
+
+    def flush(self) -> list[Event]:
+        return self.inner.flush()
+
+    def finish(self) -> list[Event]:
+        return self.inner.finish()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from streaming.server.api_keys import ApiKeys, presented_key
 from streaming.errors import SettingError
+from streaming.server.api_keys import ApiKeys, presented_key
 
 
 def _digest(key: str) -> str:

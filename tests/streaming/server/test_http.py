@@ -1,26 +1,17 @@
 """Plain HTTP beside the websocket, on the same port."""
 
 import asyncio
-import io
 import json
-from dataclasses import replace
 
-import numpy as np
 import pytest
-import soundfile
 from websockets.asyncio.client import connect
 
+from streaming.errors import IndexFolderError
 from streaming.protocol import Begin
 from streaming.server import HintServer, ServerConfig
 from tests.streaming.server.serving import KEYS, QUERY, SPEECH, Served, greeted, http, parsed, read_to_close, serve
 
 AUTHORISED = {"Authorization": "Bearer sesame"}
-
-
-def _wav(rate: int = 16_000) -> bytes:
-    written = io.BytesIO()
-    soundfile.write(written, np.frombuffer(SPEECH, np.int16), rate, format="WAV", subtype="PCM_16")
-    return written.getvalue()
 
 
 def test_health_and_readiness_are_two_questions(served: Served) -> None:
@@ -34,7 +25,7 @@ def test_health_and_readiness_are_two_questions(served: Served) -> None:
         async with connect(f"{server.url}?{QUERY}") as client:
             messages, code = await read_to_close(client)
         assert (messages[0].TYPE, code) == ("Error", 4503)
-        assert (await http("POST", f"{server.http_url}/v1/hints:file?{QUERY}", _wav()))[0] == 503
+        assert (await http("POST", f"{server.http_url}/v1/hints:file?{QUERY}", SPEECH))[0] == 503
         server.is_ready = True
         assert (await http("GET", f"{server.http_url}/ready"))[0] == 200
         async with connect(f"{server.url}?{QUERY}") as client:
@@ -58,6 +49,21 @@ def test_glossaries_are_listed_and_looked_for_again(served: Served) -> None:
     serve(served, scenario, reload=asked.append)
 
 
+def test_a_version_that_cannot_be_used_is_told(served: Served) -> None:
+    """409 with the reason; the old version is served on."""
+
+    def reload(_: str) -> None:
+        raise IndexFolderError("the index is damaged")
+
+    async def scenario(server: HintServer) -> None:
+        status, _, body = await http("POST", f"{server.http_url}/v1/glossaries/tones:reload")
+        error = parsed(body)
+        assert (status, error["code"]) == (409, "unusable_glossary")
+        assert error["message"] == "the index is damaged; version v1 is served on"
+
+    serve(served, scenario, reload=reload)
+
+
 def test_metrics_count_what_happened(served: Served) -> None:
     """Hints, abstentions by reason, audio, refusals; in the format that Prometheus reads."""
 
@@ -79,72 +85,6 @@ def test_metrics_count_what_happened(served: Served) -> None:
         assert any(line.startswith("termcue_memory_bytes") and float(line.split()[1]) > 1e6 for line in lines)
 
     serve(served, scenario)
-
-
-@pytest.mark.parametrize("rate", [16_000, 48_000])
-def test_a_recording_is_answered_with_the_messages_of_a_stream(served: Served, rate: int) -> None:
-    """The same hints as over the websocket, one JSON object a line; the file says its own rate."""
-
-    async def scenario(server: HintServer) -> None:
-        body = _wav(rate)
-        status, headers, answer = await http("POST", f"{server.http_url}/v1/hints:file?{QUERY}", body)
-        messages = [json.loads(line) for line in answer.splitlines()]
-        assert (status, headers["content-type"]) == (200, "application/x-ndjson")
-        assert messages[0]["type"] == "Begin"
-        assert messages[0]["audio"]["sample_rate"] == rate
-        assert "resume_token" not in messages[0]
-        assert messages[-1]["type"] == "Metadata"
-        if rate == 16_000:
-            assert [m["term"] for m in messages if m["type"] == "TermHint"] == [
-                "900 hertz tone",
-                "500 hertz tone",
-                "1300 hertz tone",
-            ]
-        assert (await _health(server))["sessions"] == 0
-
-    serve(served, scenario)
-
-
-async def _health(server: HintServer) -> dict[str, object]:
-    content: dict[str, object] = parsed((await http("GET", f"{server.http_url}/health"))[2])
-    return content
-
-
-def test_raw_samples_are_a_recording_too(served: Served) -> None:
-    """Where the address says how they are to be read."""
-
-    async def scenario(server: HintServer) -> None:
-        query = f"{QUERY}&encoding=linear16&sample_rate=16000"
-        _, _, answer = await http("POST", f"{server.http_url}/v1/hints:file?{query}", SPEECH)
-        assert answer.count(b'"TermHint"') == 3
-
-    serve(served, scenario)
-
-
-@pytest.mark.parametrize(
-    ("query", "body", "status", "code"),
-    [
-        (QUERY, b"no audio at all", 400, "unusable_audio"),
-        ("glossary=none", _wav(), 404, "unknown_glossary"),
-        ("glossary=tones&colour=red", _wav(), 400, "unknown_key"),
-        (f"{QUERY}&resume=r_1", _wav(), 400, "unknown_key"),
-        (QUERY, bytes(300_000), 413, "file_too_big"),
-    ],
-)
-def test_a_recording_that_cannot_be_taken_is_refused(
-    served: Served, query: str, body: bytes, status: int, code: str
-) -> None:
-    """In the form of the protocol's errors, without a word of where the server keeps its files, and its place is free."""
-
-    async def scenario(server: HintServer) -> None:
-        found, _, answer = await http("POST", f"{server.http_url}/v1/hints:file?{query}", body)
-        error = parsed(answer)
-        assert (found, error["type"], error["code"]) == (status, "Error", code)
-        assert "/tmp" not in error["message"]
-        assert "termcue-" not in error["message"]
-        assert (await _health(server))["sessions"] == 0
-
-    serve(served, scenario, replace(ServerConfig(), max_file_bytes=200_000))
 
 
 def test_keys_guard_everything_but_health(served: Served) -> None:

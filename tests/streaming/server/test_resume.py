@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from streaming.protocol import Begin, CloseStream, Error, Marker, MarkerReached, Metadata, ServerMessage, encode
-from streaming.server import HintServer
+from streaming.server import HintServer, ServerConfig
 from tests.streaming.server.serving import (
     QUERY,
     SPEECH,
@@ -86,6 +87,50 @@ def test_a_session_that_is_taken_up_leaves_its_old_connection(served: Served) ->
                 assert (error.code, error.close_code, code) == ("superseded", 4409, 4409)
                 await new.send(encode(Marker(id="still there")))
                 assert isinstance((await read_until(new, MarkerReached))[-1], MarkerReached)
+
+    serve(served, scenario)
+
+
+def test_a_full_server_lets_the_owner_of_a_place_come_back(served: Served) -> None:
+    """A cut network leaves the old socket standing: its client is no further one, but a stranger is."""
+
+    async def scenario(server: HintServer) -> None:
+        async with connect(f"{server.url}?{QUERY}") as old:
+            begin = await greeted(old)
+            async with connect(f"{server.url}?{QUERY}") as stranger:
+                assert (await read_to_close(stranger))[1] == 1013
+            async with connect(f"{server.url}?resume={begin.resume_token}&last_seq=0") as client:
+                assert isinstance(await read(client), Begin)
+
+    serve(served, scenario, ServerConfig(max_sessions=1))
+
+
+def test_two_that_take_up_one_session_never_both_have_it(served: Served) -> None:
+    """Whoever comes last has it; each of the others is told that it was superseded."""
+
+    async def scenario(server: HintServer) -> None:
+        async with connect(f"{server.url}?{QUERY}") as client:
+            token = (await greeted(client)).resume_token
+
+            async def take_up() -> int | None:
+                async with connect(f"{server.url}?resume={token}&last_seq=0") as another:
+                    assert isinstance(await read(another), Begin)
+                    taken.append(another)
+                    if len(taken) == 4:
+                        all_taken.set()
+                    await all_taken.wait()
+                    try:
+                        await another.send(encode(Marker(id="mine")))
+                        while not isinstance(await read(another), MarkerReached):
+                            pass
+                    except ConnectionClosed as closed:
+                        return closed.rcvd.code if closed.rcvd else 1006
+                    return None
+
+            taken: list[object] = []
+            all_taken = asyncio.Event()
+            codes = await asyncio.gather(*(take_up() for _ in range(4)))
+        assert sorted(codes, key=str) == [4409, 4409, 4409, None]
 
     serve(served, scenario)
 

@@ -1,0 +1,86 @@
+"""Who gets a session: from which pages, with which keys, and while there is room."""
+
+from collections.abc import Callable
+
+from websockets.asyncio.server import ServerConnection
+from websockets.headers import parse_subprotocol
+from websockets.http11 import Request, Response
+
+from streaming.closing import Output, refusal
+from streaming.protocol import HINTS_PATH, CloseCode
+from streaming.server.access import Access
+from streaming.server.config import ServerConfig
+from streaming.server.connection import RESTART_MESSAGE
+from streaming.server.resumable import ResumableSessions
+from streaming.session_settings import RefusedSession, resume_of
+
+
+class Admission:
+    """What is asked of a client before it gets a session.
+
+    Args:
+        config: how many sessions there may be, and when to come again.
+        access: keys and pages.
+        sessions: those that can be taken up.
+        clients: tells how many connections there are.
+
+    Attributes:
+        is_ready: whether clients may come in.
+        is_stopping: whether the server takes leave.
+        files: recordings that are being listened to over HTTP.
+    """
+
+    def __init__(
+        self, config: ServerConfig, access: Access, sessions: ResumableSessions, clients: Callable[[], int]
+    ) -> None:
+        self.is_ready = True
+        self.is_stopping = False
+        self.files = 0
+        self._config, self._access, self._sessions, self._clients = config, access, sessions, clients
+
+    @property
+    def busy(self) -> int:
+        """Sessions with a client, and recordings that are being listened to."""
+        return self._clients() + self.files
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may come in."""
+        return self.is_ready and not self.is_stopping
+
+    def refused_request(self, websocket: ServerConnection, request: Request) -> Response | None:
+        """What is answered to a handshake instead of a websocket; None for one that is in order."""
+        path = request.path.partition("?")[0]
+        if path != HINTS_PATH:
+            return websocket.respond(404, f"there is nothing at {path}: connect a websocket to {HINTS_PATH}\n")
+        origins, hosts = request.headers.get_all("Origin"), request.headers.get_all("Host")
+        if len(origins) > 1 or not self._access.knows_page(next(iter(origins), None), next(iter(hosts), None)):
+            return websocket.respond(403, "pages of this origin may not connect: name it to --allow-origin\n")
+        return None
+
+    def refused(self, request: Request, query: str) -> tuple[Output, ...]:
+        """Why a client is not let in: the server stops or has not begun, its key, the load. Empty for a welcome one."""
+        retry_s = self._config.retry_after_s
+        if self.is_stopping:
+            return refusal("restart", CloseCode.RESTART, RESTART_MESSAGE, retry_after_s=retry_s)
+        offers = [
+            offer for line in request.headers.get_all("Sec-WebSocket-Protocol") for offer in parse_subprotocol(line)
+        ]
+        if refused := self._access.refused(request.headers.get_all("Authorization"), offers, query):
+            return refused
+        if not self.is_ready:
+            message = f"the server is still getting ready: try again in {retry_s:g} s"
+            return refusal("not_ready", CloseCode.NOT_READY, message, retry_after_s=retry_s)
+        if self.busy >= self._config.max_sessions and not self._takes_over(query):
+            message = f"all {self._config.max_sessions} sessions are taken: try again in {retry_s:g} s"
+            return refusal("overloaded", CloseCode.OVERLOADED, message, retry_after_s=retry_s)
+        return ()
+
+    def _takes_over(self, query: str) -> bool:
+        """Whether the client takes up a session whose old connection still has its place."""
+        try:
+            asked = resume_of(query)
+        except RefusedSession:
+            return False
+        live = None if asked is None else self._sessions.find(asked.token)
+        return live is not None and live.connection is not None

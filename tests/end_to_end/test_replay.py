@@ -1,0 +1,89 @@
+"""A session that was recorded gives the same hints when it is replayed, with the bundled model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from app.glossaries import open_file
+from app.places import Places
+from app.samples import glossary_path, recordings
+from app.wiring import catalogue_of, load_folder, load_model
+from streaming.messages import CloseStream, TermHint
+from streaming.model_folder import BUNDLED
+from streaming.protocol import Limits, encode
+from streaming.recording import SessionRecorder
+from streaming.session import open_session
+
+ROOT = Path(__file__).parents[2]
+PROFILE = "mt"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """Give a folder with one recorded session of the bundled recordings at 16 kHz, and its hints."""
+    home = tmp_path_factory.mktemp("recorded")
+    model = load_model(load_folder(BUNDLED))
+    glossary = open_file(glossary_path(), model.folder, Places(data=home / "data", cache=home / "termcue"))
+    query = f"glossary={glossary.id}&profile={PROFILE}"
+    session, said = open_session(query, catalogue_of(model, {glossary.id: glossary}), session_id="s_1", limits=Limits())
+    assert session is not None
+    recorder = SessionRecorder.open(home / "sessions", "s_1", query, model.folder.encoder_id, glossary.index.version)
+    recorder.sent(said)
+    for recording in recordings()[:2]:
+        samples, _ = soundfile.read(recording.path, dtype="int16")
+        pcm = samples.tobytes()
+        for at in range(0, len(pcm), 1280):
+            recorder.received_audio(pcm[at : at + 1280])
+            outputs = session.receive_audio(pcm[at : at + 1280])
+            recorder.sent(outputs)
+            said += outputs
+    recorder.received_text(encode(CloseStream()))
+    said += (outputs := session.receive_text(encode(CloseStream())))
+    recorder.sent(outputs)
+    recorder.close()
+    assert recorder.failed is None
+    hints = sum(isinstance(output, TermHint) for output in said)
+    assert hints
+    return home, hints
+
+
+def _replay(home: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TERMCUE_")}
+    environment |= {"XDG_DATA_HOME": str(home / "data"), "XDG_CACHE_HOME": str(home)}
+    command = [sys.executable, "-m", "app.cli", "replay", str(home / "sessions"), *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+
+
+def test_the_same_hints_again(recorded: tuple[Path, int]) -> None:
+    """The same model and glossary give the same hints and exit code 0, and nothing is told to be otherwise."""
+    home, hints = recorded
+    done = _replay(home, "--glossary", str(glossary_path()), "--json", "--model", str(BUNDLED))
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert (told["same"], told["differences"], told["circumstances"]) == (True, [], [])
+    assert (told["recorded_hints"], told["replayed_hints"]) == (hints, hints)
+
+
+def test_another_glossary_gives_other_hints(recorded: tuple[Path, int], tmp_path: Path) -> None:
+    """A file of the same name without the terms: exit code 1, the version and each lost hint are told."""
+    home, hints = recorded
+    other = tmp_path / glossary_path().name
+    other.write_text("term,translation\nhippopotamus,Nilpferd\n", "utf-8")
+    done = _replay(home, "--glossary", str(other), "--json", "--model", str(BUNDLED))
+    assert done.returncode == 1, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert [each["what"] for each in told["circumstances"]][-1].startswith("glossary ")
+    assert [each["kind"] for each in told["differences"]].count("missing") == hints
+
+
+def test_a_glossary_that_is_not_there_is_named(recorded: tuple[Path, int]) -> None:
+    """Without the file that was served there is nothing to listen for; the cure is told."""
+    home, _ = recorded
+    done = _replay(home)
+    assert done.returncode == 1
+    assert b"--glossary FILE" in done.stderr
