@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 PaceState: TypeAlias = Literal["ok", "degraded", "skipping"]
-# Slower than any client is asked to send, faster than anybody speaks.
-_DEFAULT_FACTOR = 1.5
+# A little faster than anybody speaks, so that a client whose clock runs fast is not for ever in time.
+_DUE_FACTOR = 1.1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,8 +88,8 @@ class LagMeter:
     speed of speech: so a burst, such as what a client sends again after a broken connection, is no lag.
     """
 
-    def __init__(self, factor: float | None = None) -> None:
-        self._factor = factor or _DEFAULT_FACTOR
+    def __init__(self, factor: float = _DUE_FACTOR) -> None:
+        self._factor = factor
         self._waiting: deque[tuple[float, float]] = deque()
         self._last_due_s = float("-inf")
 

@@ -52,7 +52,7 @@ class LiveSession:
         self._has_told_failure = False
         limits, audio_format = session.limits, session.settings.format
         self._bytes_per_second = audio_format.sample_rate * audio_format.bytes_per_frame
-        self._meter = LagMeter(limits.max_realtime_factor)
+        self._meter = LagMeter()
         self._bucket = RateBucket(limits.max_realtime_factor, limits.max_burst_s)
         self._rate_check = RateCheck(audio_format, limits.max_realtime_factor if is_spoken else float("inf"))
 

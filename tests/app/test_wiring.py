@@ -79,7 +79,7 @@ def test_a_model_that_was_never_calibrated_is_told(
     told = capsys.readouterr()
     assert told.err.count(sentence) == 1
     assert all(json.loads(line)["type"] for line in told.out.splitlines())
-    monkeypatch.setattr("streaming.server.run_server", lambda *served, on_ready: on_ready("ws://here"))
+    monkeypatch.setattr("streaming.server.run_server", lambda *served, on_ready, **wired: on_ready("ws://here"))
     assert run(["serve", *given]) == 0
     assert capsys.readouterr().err.count(sentence) == 1
 
