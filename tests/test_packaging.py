@@ -14,7 +14,9 @@ OUR_PACKAGES = ("app", "streaming", "training", "index_builder", "demo")
 MODULE_OF = {
     "faiss-cpu": "faiss",
     "huggingface-hub": "huggingface_hub",
+    "prometheus-client": "prometheus_client",
     "python-calamine": "python_calamine",
+    "python-json-logger": "pythonjsonlogger",
     "scikit-learn": "sklearn",
     "webrtcvad-wheels": "webrtcvad",
 }
@@ -134,7 +136,9 @@ def test_base_dependencies_are_exactly_what_the_base_imports() -> None:
     """Nothing is installed for nothing, and nothing that is imported is left to chance."""
     extras = PROJECT["project"]["optional-dependencies"]
     base = modules_of(PROJECT["project"]["dependencies"])
-    assert imported_modules("app", "index_builder", "streaming") - modules_of(extras["mic"], extras["simuleval"]) == base
+    assert (
+        imported_modules("app", "index_builder", "streaming") - modules_of(extras["mic"], extras["simuleval"]) == base
+    )
 
 
 def test_training_imports_only_what_its_extra_declares() -> None:

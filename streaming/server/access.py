@@ -52,11 +52,27 @@ class Access:
         """
         if self._keys is None and host is not None and not self._is_own(host):
             return False
-        return origin is None or origin in self.allowed_origins or (bool(host) and urlsplit(origin).netloc == host)
+        return origin is None or origin in self.allowed_origins or (bool(host) and _authority(origin) == host)
 
     def _is_own(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
-        return is_loopback(name) or any(urlsplit(origin).hostname == name for origin in self.allowed_origins)
+        name = _host_name(f"//{host}")
+        return is_loopback(name) or any(_host_name(origin) == name for origin in self.allowed_origins)
+
+
+def _authority(url: str) -> str | None:
+    """host:port of a URL; None where it is none."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return None
+
+
+def _host_name(url: str) -> str:
+    """The host of a URL; empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -23,20 +23,25 @@ class Admission:
         access: keys and pages.
         sessions: those that can be taken up.
         clients: tells how many connections there are.
+        is_ready: tells whether clients may come in.
 
     Attributes:
-        is_ready: whether clients may come in.
         is_stopping: whether the server takes leave.
         files: recordings that are being listened to over HTTP.
     """
 
     def __init__(
-        self, config: ServerConfig, access: Access, sessions: ResumableSessions, clients: Callable[[], int]
+        self,
+        config: ServerConfig,
+        access: Access,
+        sessions: ResumableSessions,
+        clients: Callable[[], int],
+        is_ready: Callable[[], bool],
     ) -> None:
-        self.is_ready = True
         self.is_stopping = False
         self.files = 0
-        self._config, self._access, self._sessions, self._clients = config, access, sessions, clients
+        self._config, self._access, self._sessions = config, access, sessions
+        self._clients, self._is_ready = clients, is_ready
 
     @property
     def busy(self) -> int:
@@ -46,7 +51,7 @@ class Admission:
     @property
     def is_open(self) -> bool:
         """Whether anybody may come in."""
-        return self.is_ready and not self.is_stopping
+        return self._is_ready() and not self.is_stopping
 
     def refused_request(self, websocket: ServerConnection, request: Request) -> Response | None:
         """What is answered to a handshake instead of a websocket; None for one that is in order."""
@@ -68,7 +73,7 @@ class Admission:
         ]
         if refused := self._access.refused(request.headers.get_all("Authorization"), offers, query):
             return refused
-        if not self.is_ready:
+        if not self._is_ready():
             message = f"the server is still getting ready: try again in {retry_s:g} s"
             return refusal("not_ready", CloseCode.NOT_READY, message, retry_after_s=retry_s)
         if self.busy >= self._config.max_sessions and not self._takes_over(query):

@@ -16,6 +16,9 @@ from streaming.server.api_keys import TOKEN_SUBPROTOCOL
 
 _REFUSED_FRAMES = (CloseCode.FRAME_TOO_BIG, CloseCode.BROKEN_FRAME, CloseCode.BROKEN_TEXT)
 logger = logging.getLogger(__name__)
+# What the library tells of clients may hold their keys and tokens; of its errors only one is of our making.
+SOCKET_LOG = logging.getLogger(f"{__name__}.socket")
+SOCKET_LOG.addFilter(lambda record: record.getMessage() == "connection handler failed")
 
 
 class AnnouncingProtocol(ServerProtocol):
@@ -25,7 +28,7 @@ class AnnouncingProtocol(ServerProtocol):
     """
 
     def __init__(self, limits: Limits) -> None:
-        super().__init__(select_subprotocol=_choose_token, max_size=limits.max_frame_bytes)
+        super().__init__(select_subprotocol=_choose_token, max_size=limits.max_frame_bytes, logger=SOCKET_LOG)
         self._limits = limits
         self._texts_sent = 0
 

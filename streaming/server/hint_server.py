@@ -19,7 +19,7 @@ from streaming.errors import SettingError
 from streaming.protocol import HINTS_PATH, Error
 from streaming.server.access import Access, is_loopback
 from streaming.server.admission import Admission
-from streaming.server.announcing import AnnouncingProtocol, deliver
+from streaming.server.announcing import SOCKET_LOG, AnnouncingProtocol, deliver
 from streaming.server.api_keys import ApiKeys
 from streaming.server.config import ServerConfig
 from streaming.server.connection import Connection
@@ -33,9 +33,6 @@ from streaming.server.resumable import ResumableSessions
 from streaming.server.shared import Record, Shared
 from streaming.session import ServedGlossary
 
-# What clients do wrong before they have a session is no error of ours, and may hold their tokens.
-_HANDSHAKE_LOG = logging.getLogger(f"{__name__}.handshakes")
-_HANDSHAKE_LOG.addFilter(lambda record: "handler failed" in record.getMessage())
 # Load balancers cut a connection that is silent for 60 s.
 _PING_INTERVAL_S = 20
 _CLOSE_TIMEOUT_S = 5
@@ -86,6 +83,7 @@ class HintServer:
                 f"without API keys the server listens on this machine only, not on {config.host!r}: "
                 "give it keys (--api-keys-file) or the host 127.0.0.1"
             )
+        self.is_ready = is_ready
         self.metrics = metrics or ServerMetrics()
         self._config = config
         self._access = Access(keys, config.allowed_origins)
@@ -95,8 +93,9 @@ class HintServer:
         self._sessions = ResumableSessions(
             config.max_sessions, config.connection.limits.resume_window_s, self._end_session
         )
-        self._admission = Admission(config, self._access, self._sessions, lambda: len(self._connections))
-        self._admission.is_ready = is_ready
+        self._admission = Admission(
+            config, self._access, self._sessions, lambda: len(self._connections), lambda: self.is_ready
+        )
         self._shared = Shared(
             config=config.connection,
             served=served,
@@ -110,7 +109,7 @@ class HintServer:
         )
         self._ending: set[asyncio.Future[None]] = set()
         site = application(self._site(reload), mounts or {})
-        self._http = HttpSide(Gate(site, self._access, config.connection.send_timeout_s))
+        self._http = HttpSide(Gate(site, self._access))
         self._server: Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self.metrics.watch(lambda: self._admission.busy, lambda: self._sessions.parked)
@@ -150,15 +149,6 @@ class HintServer:
         self._sessions.clear()
         await asyncio.gather(*self._ending, return_exceptions=True)
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether clients may come in."""
-        return self._admission.is_ready
-
-    @is_ready.setter
-    def is_ready(self, is_ready: bool) -> None:
-        self._admission.is_ready = is_ready
 
     @property
     def url(self) -> str:
@@ -208,7 +198,8 @@ class HintServer:
 
         def front(_: ServerProtocol, server: Server, **options: Any) -> HttpFront:  # noqa: ANN401
             make = partial(websocket, server, options)
-            return HttpFront(make, self._http.connection, _OPEN_TIMEOUT_S, self._doorway)
+            send_timeout_s = config.connection.send_timeout_s
+            return HttpFront(make, self._http.connection, _OPEN_TIMEOUT_S, send_timeout_s, self._doorway)
 
         return await serve(
             self._serve_client,
@@ -227,7 +218,7 @@ class HintServer:
             ping_timeout=None,
             close_timeout=_CLOSE_TIMEOUT_S,
             max_queue=4,
-            logger=_HANDSHAKE_LOG,
+            logger=SOCKET_LOG,
         )
 
     async def _serve_client(self, websocket: ServerConnection) -> None:

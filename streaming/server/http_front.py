@@ -27,6 +27,7 @@ class HttpFront(asyncio.Protocol):
         websocket: makes what a websocket handshake goes to.
         http: makes what any other request goes to.
         patience_s: how long a head may take to come.
+        send_timeout_s: how long the client may take nothing of what is sent.
         doorway: who may stand there.
     """
 
@@ -35,9 +36,11 @@ class HttpFront(asyncio.Protocol):
         websocket: Callable[[], asyncio.BaseProtocol],
         http: Callable[[], asyncio.Protocol],
         patience_s: float,
+        send_timeout_s: float,
         doorway: Doorway,
     ) -> None:
-        self._websocket, self._http, self._patience_s, self._doorway = websocket, http, patience_s, doorway
+        self._websocket, self._http, self._doorway = websocket, http, doorway
+        self._patience_s, self._send_timeout_s = patience_s, send_timeout_s
         self._head = bytearray()
         self._transport: asyncio.Transport | None = None
         self._inner: asyncio.Protocol | None = None
@@ -50,7 +53,7 @@ class HttpFront(asyncio.Protocol):
         if not self._doorway.enter(self, str(peer[0]) if peer else ""):
             self._refuse(_TOO_MANY)
             return
-        self._timer = asyncio.get_running_loop().call_later(self._patience_s, self.abort)
+        self._cut_after(self._patience_s)
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -87,9 +90,11 @@ class HttpFront(asyncio.Protocol):
         """The client takes too slowly what is sent."""
         if self._inner is not None:
             self._inner.pause_writing()
+        self._cut_after(self._send_timeout_s)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
+        self._cut_never()
         if self._inner is not None:
             self._inner.resume_writing()
 
@@ -106,10 +111,17 @@ class HttpFront(asyncio.Protocol):
             self._transport.close()
 
     def _decided(self) -> None:
+        self._cut_never()
+        self._doorway.decided(self)
+
+    def _cut_after(self, delay_s: float) -> None:
+        self._cut_never()
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self.abort)
+
+    def _cut_never(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._doorway.decided(self)
 
 
 def _asks_for_websocket(head: bytes) -> bool:

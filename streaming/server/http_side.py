@@ -1,6 +1,7 @@
-"""Plain HTTP as the server speaks it: one request a connection, from known pages only, answers taken in time."""
+"""Plain HTTP as the server speaks it: one request a connection, from known pages only."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -16,6 +17,11 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+# That somebody sends what is no HTTP is no news; that an answer failed is.
+_HTTP_LOG = logging.getLogger(f"{__name__}.http")
+_HTTP_LOG.addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
 class HttpSide:
@@ -37,7 +43,9 @@ class HttpSide:
 
     def connection(self) -> asyncio.Protocol:
         """One more connection."""
-        return H11Protocol(config=self._config, server_state=self._state, app_state={})
+        made = H11Protocol(config=self._config, server_state=self._state, app_state={})
+        made.logger = _HTTP_LOG
+        return made
 
     async def close(self, timeout_s: float) -> None:
         """Let answers that are under way finish, then cut what is left."""
@@ -58,27 +66,25 @@ class Gate:
     Args:
         application: what answers.
         access: from which pages it may be asked.
-        send_timeout_s: how long a client may take nothing of an answer.
     """
 
-    def __init__(self, application: Application, access: Access, send_timeout_s: float) -> None:
-        self._application, self._access, self._send_timeout_s = application, access, send_timeout_s
+    def __init__(self, application: Application, access: Access) -> None:
+        self._application, self._access = application, access
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
 
-        async def send_in_time(message: Message) -> None:
+        async def send_and_close(message: Message) -> None:
             if message["type"] == "http.response.start":
                 # A second head on this connection would come without the bounds of the first.
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-            async with asyncio.timeout(self._send_timeout_s):
-                await send(message)
+            await send(message)
 
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         if self._access.knows_page(origin, headers.get("host")):
-            await self._application(scope, receive, send_in_time)
+            await self._application(scope, receive, send_and_close)
         else:
             where = headers.get("host") if origin is None else origin
             message = f"requests from {where} are not answered: name its origin to --allow-origin"
-            await error_response(403, "foreign_origin", message)(scope, receive, send_in_time)
+            await error_response(403, "foreign_origin", message)(scope, receive, send_and_close)

@@ -11,7 +11,7 @@ from streaming.session import SessionCounts
 
 __all__ = ["CONTENT_TYPE_LATEST", "ServerMetrics"]
 
-_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BATCHES = (1, 2, 3, 4, 6, 8)
 
 
@@ -30,7 +30,9 @@ class ServerMetrics:
         self._dropped = Counter("termcue_dropped_windows", "Windows left out because of load", registry=registry)
         self._feedback = Counter("termcue_feedback", "Verdicts of listeners", ["verdict"], registry=registry)
         self._audio = Counter("termcue_audio_seconds", "Audio taken in", registry=registry)
-        self._stages = Counter("termcue_stage_seconds", "Time spent in each stage", ["stage"], registry=registry)
+        self._stages = Histogram(
+            "termcue_stage_seconds", "Time of a frame in each stage", ["stage"], buckets=_SECONDS, registry=registry
+        )
         self._work = Histogram("termcue_work_seconds", "Work on one frame", buckets=_SECONDS, registry=registry)
         self._lag = Histogram(
             "termcue_lag_seconds", "Lag of audio being worked on", buckets=_SECONDS, registry=registry
@@ -72,8 +74,10 @@ class ServerMetrics:
         _add(self._feedback, before.feedback, after.feedback)
 
     def spent(self, before: Mapping[str, float], after: Mapping[str, float]) -> None:
-        """The time that a session spent between two looks, by stage."""
-        _add(self._stages, before, after)
+        """The time that a session spent on a frame between two looks, by stage."""
+        for stage, total_s in after.items():
+            if (spent_s := total_s - before.get(stage, 0.0)) > 0:
+                self._stages.labels(stage).observe(spent_s)
 
     def text(self) -> bytes:
         """All of it, as `CONTENT_TYPE_LATEST`."""

@@ -39,10 +39,11 @@ def _run(
 
 
 def _hints(output: bytes) -> list[dict[str, object]]:
-    """The hints of a run, without what two runs may differ in: numbering and the name of the version."""
+    """The hints of a run, without what two may differ in: numbering, the name of the version, and the wall clock."""
     messages = [json.loads(line) for line in output.splitlines()]
     differing = ("seq", "glossary_version")
-    return [{k: v for k, v in m.items() if k not in differing} for m in messages if m["type"] == "TermHint"]
+    hints = [{k: v for k, v in m.items() if k not in differing} for m in messages if m["type"] == "TermHint"]
+    return [{**hint, "latency_ms": hint["latency_ms"]["since_term_end"]} for hint in hints]
 
 
 @contextmanager

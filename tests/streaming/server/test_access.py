@@ -1,16 +1,17 @@
 """Who is let in."""
 
+import asyncio
+import logging
+
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from streaming.errors import SettingError
-from streaming.protocol import (
-    Begin,
-)
+from streaming.protocol import Begin
 from streaming.server import HintServer, ServerConfig
-from tests.streaming.server.serving import KEYS, Served, read, refused_at, serve_url
+from tests.streaming.server.serving import KEYS, Served, http, read, refused_at, serve, serve_url
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,30 @@ def test_scripts_of_foreign_pages_cannot_connect(served: Served) -> None:
         assert refused.value.response.status_code == 403
 
     serve_url(served, scenario, ServerConfig(allowed_origins=("http://localhost:7860",)))
+
+
+def test_no_key_reaches_the_log(
+    served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even of refused clients, broken handshakes and requests, with all that can be logged."""
+
+    async def scenario(server: HintServer) -> None:
+        address = f"{server.url}?glossary=tones"
+        async with connect(address, additional_headers={"Authorization": "Bearer sesame"}) as client:
+            assert isinstance(await read(client), Begin)
+        await refused_at(f"{address}&token=t_secret", additional_headers={"Authorization": "Bearer s3cret"})
+        assert (await http("GET", f"{server.http_url}/metrics", headers={"Authorization": "Bearer s3cret"}))[0] == 401
+        host, port = server.http_url.removeprefix("http://").split(":")
+        for head in (b"GET /?token=t_secret HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", b"GET t_secret\r\n\r\n"):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(head)
+            await reader.read()
+            writer.close()
+
+    with caplog.at_level(logging.DEBUG):
+        # The client of this test runs in the same process and tells what it sends.
+        monkeypatch.setattr(logging.getLogger("websockets.client"), "disabled", True)
+        serve(served, scenario, keys=KEYS)
+    assert "connection over" in caplog.text
+    for secret in ("sesame", "s3cret", "t_secret", "127.0.0.1"):
+        assert secret not in caplog.text

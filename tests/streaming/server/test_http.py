@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 from websockets.asyncio.client import connect
 
 from streaming.errors import IndexFolderError
 from streaming.protocol import Begin
-from streaming.server import HintServer, ServerConfig
+from streaming.server import ConnectionConfig, HintServer, ServerConfig
 from tests.streaming.server.serving import KEYS, QUERY, SPEECH, Served, greeted, http, parsed, read_to_close, serve
 
 AUTHORISED = {"Authorization": "Bearer sesame"}
@@ -177,3 +178,24 @@ def test_one_address_may_not_take_every_place(served: Served) -> None:
         assert (await http("GET", f"{server.http_url}/health"))[0] == 200
 
     serve(served, scenario, ServerConfig(connections_per_address=20))
+
+
+def test_an_answer_that_nobody_takes_is_cut(served: Served) -> None:
+    """A client that asks for much and reads nothing holds neither memory nor a place."""
+    finished = asyncio.Event()
+
+    async def flood(scope: dict[str, object], receive: object, send: Callable[[object], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
+        finished.set()
+
+    async def scenario(server: HintServer) -> None:
+        host, port = server.http_url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(b"GET /flood/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await finished.wait()
+        writer.transport.abort()
+
+    config = ServerConfig(connection=ConnectionConfig(send_timeout_s=0.2))
+    serve(served, scenario, config, mounts={"/flood": flood})

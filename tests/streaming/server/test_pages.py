@@ -28,6 +28,10 @@ from tests.streaming.server.serving import KEYS, QUERY, Served, greeted, http, p
         ("http://hall.example:8765", "hall.example:8765", True, True),
         (None, "hall.example:8765", True, True),
         ("https://evil.example", "hall.example:8765", True, False),
+        # No addresses at all.
+        (None, "[::", False, False),
+        ("http://[::", "127.0.0.1:8765", False, False),
+        ("", "127.0.0.1:8765", False, False),
     ],
 )
 def test_a_page_is_known_by_its_origin(origin: str | None, host: str | None, with_keys: bool, is_known: bool) -> None:

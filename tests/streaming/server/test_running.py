@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
@@ -15,12 +16,18 @@ from streaming.protocol import (
     Error,
     ServerMessage,
 )
+from streaming.recorded_session import RecordedSession
+from streaming.recording import SessionRecorder
 from streaming.server import HintServer, ServerConfig, run_server
 from tests.streaming.server.serving import (
+    QUERY,
+    SPEECH,
     Served,
     Wrapped,
+    http,
     read,
     read_to_close,
+    serve,
     serve_url,
     with_pipeline,
 )
@@ -107,3 +114,45 @@ def test_a_signal_ends_every_session_with_a_word(served: Served, number: signal.
     ((messages, code),) = seen
     assert isinstance(messages[-1], Error)
     assert (messages[-1].code, code) == ("restart", 1001)
+
+
+def test_a_stop_ends_the_recordings_of_waiting_sessions(served: Served, tmp_path: Path) -> None:
+    """Of a client that never came back, all that came is on record, to its end."""
+
+    def record(session_id: str, query: str, version: str) -> SessionRecorder:
+        return SessionRecorder.open(tmp_path, session_id, query, "model", version)
+
+    async def scenario(server: HintServer) -> None:
+        async with connect(f"{server.url}?{QUERY}") as client:
+            await read(client)
+            await client.send(SPEECH)
+            client.transport.abort()
+        while b"parked 1.0" not in (await http("GET", f"{server.http_url}/metrics"))[2]:
+            await asyncio.sleep(0.01)
+
+    serve(served, scenario, record=record)
+    (folder,) = tmp_path.iterdir()
+    recording = RecordedSession.read(folder)
+    assert recording.is_whole
+    assert (folder / "audio.wav").read_bytes()[44:] == SPEECH
+
+
+def test_a_stop_waits_no_longer_than_it_was_told(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    """A client that takes no goodbye holds nobody up."""
+
+    async def scenario() -> None:
+        server = HintServer(ServerConfig(port=0, drain_s=0.2), served, None)
+        async with server:
+            host, port = server.http_url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(
+                b"GET /v1/hints?glossary=tones HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            await reader.readuntil(b'"Begin"')
+            async with asyncio.timeout(3):
+                await server.__aexit__(None, None, None)
+        writer.close()
+
+    asyncio.run(scenario())
+    assert "did not take their goodbye" in caplog.text

@@ -1,0 +1,40 @@
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from app.serving import set_up_server_log
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """What a server sets up does not outlive its test."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    root.handlers = []
+    yield
+    root.handlers, root.level = before
+
+
+def _told(log_format: str, capsys: pytest.CaptureFixture[str]) -> str:
+    set_up_server_log(log_format)
+    logging.getLogger("streaming.server").warning("%s: über", "s_1", extra={"session": "s_1", "seconds": 1.5})
+    return capsys.readouterr().err
+
+
+def test_lines_of_the_log_have_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its offset, so that logs of several machines can be put together."""
+    line = _told("text", capsys)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} termcue: WARNING: s_1: über\n", line)
+
+
+def test_json_lines_carry_the_fields_of_the_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object a line, characters as they are."""
+    line = _told("json", capsys)
+    event = json.loads(line)
+    assert "über" in line
+    assert (event["level"], event["logger"], event["message"]) == ("WARNING", "streaming.server", "s_1: über")
+    assert (event["session"], event["seconds"]) == ("s_1", 1.5)
+    assert event["time"]
