@@ -1,11 +1,17 @@
-"""What `termcue serve` wires beside the server itself: its log, and recordings."""
+"""What `termcue serve` wires beside the server itself: its log, its measure of the machine, and recordings."""
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from app.wiring import Model
+from streaming.decision import DecisionConfig
 from streaming.model_folder import ModelFolder
+from streaming.pipeline import PipelineConfig
 from streaming.recording import SessionRecorder
 
 
@@ -27,6 +33,22 @@ def set_up_server_log(log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], force=True, level=logging.getLogger().level)
+
+
+def sessions_held(model: Model, threads: int) -> int:
+    """About how many people may speak at a time on this machine, by the time of one pass of the encoder.
+
+    The other stages of a hop together cost up to half a pass; a third of the machine is left for other work.
+    """
+    context = np.random.default_rng(0).standard_normal(model.folder.spec.context_samples).astype(np.float32) * 0.1
+    passes = []
+    for _ in range(5):
+        started = time.perf_counter()
+        model.frames.encode(context)
+        passes.append(time.perf_counter() - started)
+    hop_s = PipelineConfig(decision=DecisionConfig(threshold=1.0)).hop_ms / 1000
+    per_stream = 1.5 * float(np.median(passes)) / hop_s
+    return max(1, int(threads / per_stream / 1.5))
 
 
 def recorder_into(folder: Path, model: ModelFolder) -> Callable[[str, str, str], SessionRecorder]:

@@ -95,7 +95,7 @@ def serve(
     """
     from app.glossaries import open_glossary, open_published
     from app.places import Places
-    from app.serving import recorder_into, set_up_server_log
+    from app.serving import recorder_into, sessions_held, set_up_server_log
     from app.tls import server_tls
     from app.watched import sources_of
     from app.wiring import (
@@ -153,6 +153,16 @@ def serve(
     asked = [open_glossary(name, folder, places, provider) for name in glossary]
     catalogue = catalogue_of(loaded, by_id(asked or open_published(names, folder, places)))
     listed = ", ".join(f"{name} ({counted(each.terms, 'term')})" for name, each in catalogue.items())
+
+    def get_ready() -> None:
+        warm_up(loaded)
+        held = sessions_held(loaded, config.threads)
+        if held < max_sessions:
+            note(
+                f"this machine holds about {counted(held, 'session')}: with more of --max-sessions {max_sessions} at a "
+                "time, hints are decided less often"
+            )
+
     with CatalogueWatch(catalogue, sources, stamps) as watch:
         run_server(
             config,
@@ -163,5 +173,5 @@ def serve(
             metrics=metrics,
             reload=watch.reload,
             record=None if record is None else recorder_into(record, folder),
-            warm_up=lambda: warm_up(loaded),
+            warm_up=get_ready,
         )

@@ -1,11 +1,15 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from app.serving import set_up_server_log
+from app.serving import sessions_held, set_up_server_log
+from app.wiring import Model
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +42,19 @@ def test_json_lines_carry_the_fields_of_the_event(capsys: pytest.CaptureFixture[
     assert (event["level"], event["logger"], event["message"]) == ("WARNING", "streaming.server", "s_1: über")
     assert (event["session"], event["seconds"]) == ("s_1", 1.5)
     assert event["time"]
+
+
+@pytest.mark.parametrize(("pass_s", "least", "most"), [(0.02, 8, 15), (0.2, 1, 1), (3.0, 1, 1)])
+def test_a_slow_machine_holds_few_sessions(
+    pass_s: float, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cores at 20 ms a pass: a stream of 3.1 passes a second and half as much again, a third left free."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def encode(_: object) -> None:
+        now[0] += pass_s
+
+    spec = SimpleNamespace(context_samples=48_000)
+    model = SimpleNamespace(folder=SimpleNamespace(spec=spec), frames=SimpleNamespace(encode=encode))
+    assert least <= sessions_held(cast(Model, model), threads=2) <= most
