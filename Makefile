@@ -66,8 +66,8 @@ $(BASE): pyproject.toml
 	@touch $@
 
 $(DEV): $(BASE)
-	@echo "Adding PyTorch, transformers and the development tools to $(VENV) (once)."
-	@$(PIP) install --editable '.[train]' --group dev
+	@echo "Adding PyTorch, transformers, Gradio and the development tools to $(VENV) (once)."
+	@$(PIP) install --editable '.[train,demo]' --group dev
 	@# Its agents import nothing else; its own requirements pin old versions for its evaluator.
 	@$(PIP) install --no-deps 'simuleval==1.1.4'
 	@touch $@

@@ -16,6 +16,7 @@ import click
 
 from app.commands.align import align
 from app.commands.calibrate import calibrate
+from app.commands.demo import demo
 from app.commands.doctor import doctor
 from app.commands.evaluate import evaluate
 from app.commands.export import export
@@ -49,7 +50,7 @@ CURES = {
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EBADF, errno.EIO})
 OUR_LOGGERS = ("app", "index_builder", "streaming", "training")
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Live": (listen, reindex, glossaries, serve, stream, replay, doctor),
+    "Live": (listen, demo, reindex, glossaries, serve, stream, replay, doctor),
     "Training": (
         *(align, synthesize, merge, validate_audio, mine_negatives),
         *(train, pipeline, evaluate, calibrate, export),
@@ -59,6 +60,7 @@ EXAMPLES = """\b
 Examples:
   termcue listen sample
   termcue listen talk.wav --glossary terms.csv --target-lang de
+  termcue demo --glossary terms.csv
   termcue reindex terms.csv --id talks
   termcue serve --glossary talks
   termcue doctor

@@ -22,9 +22,12 @@ class EventRing:
             self._kept.append(message)
             self.last_seq = message.seq
 
+    def reaches(self, seq: int) -> bool:
+        """Whether all messages after number `seq` are there; may be asked from any thread."""
+        return 0 <= self.last_seq - seq <= len(self._kept)
+
     def after(self, seq: int) -> list[ServerMessage] | None:
         """All messages after number `seq`; None where some of them are forgotten, or `seq` was never given."""
-        missed = self.last_seq - seq
-        if not 0 <= missed <= len(self._kept):
+        if not self.reaches(seq):
             return None
-        return list(self._kept)[len(self._kept) - missed :]
+        return list(self._kept)[len(self._kept) - (self.last_seq - seq) :]

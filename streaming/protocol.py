@@ -101,6 +101,7 @@ __all__ = [
 ]
 
 _SCORE_DIGITS = 6
+_LONGEST_ID = 256
 _CONFIGURE_CLASSES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         (
@@ -138,7 +139,8 @@ def decode_client(text: str) -> ClientMessage:
     """
     payload, type_name = _envelope(text)
     given_id = payload.get("request_id")
-    request_id = given_id if isinstance(given_id, str) else None
+    request_id = given_id if isinstance(given_id, str) and len(given_id) <= _LONGEST_ID else None
+    _refuse_long_ids(payload)
     kind = CLIENT_MESSAGES.get(type_name)
     if kind is None:
         known = ", ".join(CLIENT_MESSAGES)
@@ -150,7 +152,7 @@ def decode_client(text: str) -> ClientMessage:
     except FieldError as error:
         code = "invalid_config" if kind is Configure else "invalid_message"
         raise RejectedMessage(
-            code, f"{type_name}: {error}", field=error.field.partition("[")[0], request_id=request_id
+            code, f"{type_name}: {error}", field=error.field.partition("[")[0][:_LONGEST_ID], request_id=request_id
         ) from error
 
 
@@ -262,6 +264,15 @@ def _envelope(text: str) -> tuple[JsonObject, str]:
     if not isinstance(type_name, str):
         raise RejectedMessage("invalid_message", f"type must be a string, not {shown(type_name)}", field="type")
     return payload, type_name
+
+
+def _refuse_long_ids(payload: JsonObject) -> None:
+    """Ids come back in answers, which are kept."""
+    for name in ("id", "request_id", "hint_id"):
+        given = payload.get(name)
+        if isinstance(given, str) and len(given) > _LONGEST_ID:
+            reason = f"{name} has {len(given)} characters: give at most {_LONGEST_ID}"
+            raise RejectedMessage("invalid_message", reason, field=name)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -62,6 +62,8 @@ __all__ = [
     "resume_of",
 ]
 
+# Answers repeat ids and lists of their questions, and are kept for clients that come back.
+_LONGEST_TEXT = 32_768
 # While it is behind, a session says how far once in so much audio.
 _LAG_EVERY_S = 10.0
 
@@ -109,7 +111,7 @@ def open_session(
 
 
 class Session:
-    """An open session; once it has given a `Close`, further frames give nothing.
+    """An open session; once it is `closed`, further frames give nothing. `is_complete`: by `CloseStream`.
 
     Not safe for concurrent use: the shell calls it for one frame after the other.
     """
@@ -125,7 +127,7 @@ class Session:
         resume_token: str | None = None,
     ) -> None:
         self.session_id = session_id
-        self.closed = False
+        self.closed = self.is_complete = False
         self.settings = settings
         self._greeter = Greeter(session_id, settings, limits, resume_token)
         self._listening = Listening.of(settings, glossary)
@@ -189,13 +191,19 @@ class Session:
             told.append(self._warning("no_target_lang", message))
         return self._kept(told)
 
+    def remembers(self, last_seq: int) -> bool:
+        """Whether a client that has the messages up to `last_seq` can be told all others; from any thread."""
+        return (not self.closed or self.is_complete) and self._ring.reaches(last_seq)
+
     def resumed(self, last_seq: int) -> list[Output]:
         """A client is there again that has the messages up to `last_seq`: those it missed, then `Begin`.
 
-        That greeting is not numbered, so that it is never told twice. Where the messages are forgotten it is refused;
-        the session stays as it is.
+        That greeting is not numbered, so that it is never told twice. A stream that was closed meanwhile ends with
+        what was missed. Where the messages are forgotten the client is refused; the session stays as it is.
         """
-        missed = None if self.closed else self._ring.after(last_seq)
+        missed = self._ring.after(last_seq) if self.remembers(last_seq) else None
+        if missed is not None and self.closed:
+            return [*missed, Close(CloseCode.NORMAL, "")]
         if missed is None:
             message = f"what was said after message {last_seq} is forgotten: open a new session"
             return [*refusal("resume_expired", CloseCode.RESUME_EXPIRED, message, seq=max(0, self.last_seq))]
@@ -232,6 +240,9 @@ class Session:
             return self._refuse_frame()
         moved = self._follow()
         try:
+            if len(text) > _LONGEST_TEXT:
+                reason = f"a message has at most {_LONGEST_TEXT} characters, this one {len(text)}"
+                raise RejectedMessage("message_too_long", reason)
             return self._kept([*moved, *self._answer(decode_client(text))])
         except RejectedMessage as rejected:
             return self._kept([*moved, self._rejection(rejected)])
@@ -336,7 +347,7 @@ class Session:
                 return []
             case CloseStream():
                 last = [*self._told(self._pipeline.finish()), *self._outbox.finish()]
-                self.closed = True
+                self.closed = self.is_complete = True
                 metadata = self._outbox.metadata(self._pipeline.received_samples, from_close=True)
                 return [*last, metadata, Close(CloseCode.NORMAL, "")]
             case _:

@@ -1,5 +1,6 @@
 """`termcue serve`: the live server."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,9 +142,11 @@ def serve(
         log_terms=log_terms,
     )
     set_up_server_log(log_format)
+    # In a log that programs read, every line is an object.
+    tell = logging.getLogger(__name__).info if log_format == "json" else note
     folder = load_folder(model)
     if (warning := calibration_warning(folder)) is not None:
-        note(warning)
+        tell(warning)
     metrics, slots = ServerMetrics(), ComputeSlots(config.threads)
     loaded = for_many(load_model(folder, provider), slots, metrics.batched)
     sources = sources_of(glossary, lambda each: serve_glossary(loaded, each), folder, places, provider)
@@ -158,7 +161,7 @@ def serve(
         warm_up(loaded)
         held = sessions_held(loaded, config.threads)
         if held < max_sessions:
-            note(
+            tell(
                 f"this machine holds about {counted(held, 'session')}: with more of --max-sessions {max_sessions} at a "
                 "time, hints are decided less often"
             )
@@ -168,7 +171,7 @@ def serve(
             config,
             catalogue,
             keys,
-            on_ready=lambda url: note(f"serving {listed} at {url}"),
+            on_ready=lambda url: tell(f"serving {listed} at {url}"),
             slots=slots,
             metrics=metrics,
             reload=watch.reload,

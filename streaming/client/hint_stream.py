@@ -57,7 +57,7 @@ class HintStream:
         self._room, self._begun = asyncio.Event(), asyncio.Event()
         self._muted: frozenset[str] = frozenset()
         self._calls = count()
-        self._is_closing = self._is_over = False
+        self._is_closing = self._is_over = self._closes_when_read = self._is_awaited = False
         self._failure: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -113,7 +113,13 @@ class HintStream:
             StreamLost: the connection broke and could not be made again in time.
             WireError: the server broke the protocol.
         """
-        message = await self._given.get()
+        if self._closes_when_read and self._given.empty():
+            await self.close()
+        self._is_awaited = self._given.empty()
+        try:
+            message = await self._given.get()
+        finally:
+            self._is_awaited = False
         if message is not None:
             return message
         # Whoever asks again is told again.
@@ -189,14 +195,18 @@ class HintStream:
         return said
 
     async def feedback(self, hint_id: str, verdict: Verdict, note: str | None = None) -> None:
-        """Tell the server whether a hint was right. One of a session that is gone is of no use to it and not sent.
+        """Tell the server whether a hint was right.
+
+        That of a session that is gone, or of a stream that was closed, is of no use to it and not sent.
 
         Raises:
             SettingError: the verdict is neither "right" nor "wrong".
-            WireError: the stream is over.
+            WireError: the connection could not be kept.
         """
         if verdict not in ("right", "wrong"):
             raise SettingError(f"verdict = {verdict!r}: give right or wrong")
+        if self._failure is None and (self._is_closing or self._is_over):
+            return
         self._check_open()
         server_id = self._continuity.server_hint_id(hint_id)
         if server_id is not None:
@@ -209,6 +219,20 @@ class HintStream:
             self._is_closing = True
             self._outgoing.add(CloseStream())
             self._conversation.wake()
+
+    async def close_when_read(self) -> None:
+        """No audio comes any more: wait until the server has worked on all, and close when its hints have been read.
+
+        Until then the reader may still answer hints, by `feedback` for one.
+
+        Raises:
+            WireError: the stream is over.
+        """
+        marker = f"{CALL_PREFIX}{next(self._calls)}"
+        await self._asked(Marker(id=marker), marker)
+        self._closes_when_read = True
+        if self._is_awaited:
+            await self.close()
 
     async def _configure(self, message: Configure) -> Configured:
         self._check_open()

@@ -53,7 +53,7 @@ async def feed(stream: HintStream, chunks: Iterable[bytes], options: StreamOptio
     try:
         while (frame := await _next_frame(stream, pump)) is not None:
             await stream.send_audio(frame)
-        await stream.close()
+        await stream.close_when_read()
     except WireError:
         # The stream is over, and the iteration knows why.
         return

@@ -32,7 +32,7 @@ class Access:
         if self._keys is None:
             return ()
         token = dict(parse_qsl(query, keep_blank_values=True)).get("token")
-        if token is not None and self.tokens.redeem(token):
+        if token is not None and self.tokens.knows(token):
             return ()
         key = presented_key(authorizations, subprotocols)
         if key is not None:
@@ -43,6 +43,12 @@ class Access:
             message = "this token is not known, used or too old: ask POST /v1/tokens for another one"
             return refusal("wrong_token", CloseCode.AUTH, message)
         return refusal("no_key", CloseCode.AUTH, f"an API key is needed: {_CURE}")
+
+    def admit(self, query: str) -> None:
+        """A client that was not refused is let in: the token in its address is used."""
+        token = dict(parse_qsl(query, keep_blank_values=True)).get("token")
+        if token is not None:
+            self.tokens.redeem(token)
 
     def knows_page(self, origin: str | None, host: str | None) -> bool:
         """Whether a script of that origin may ask under that host; one that is no browser names no origin.

@@ -79,6 +79,8 @@ class Admission:
         if self.busy >= self._config.max_sessions and not self._takes_over(query):
             message = f"all {self._config.max_sessions} sessions are taken: try again in {retry_s:g} s"
             return refusal("overloaded", CloseCode.OVERLOADED, message, retry_after_s=retry_s)
+        # Only here: a token is not used up by a refusal that asks to come again.
+        self._access.admit(query)
         return ()
 
     def _takes_over(self, query: str) -> bool:

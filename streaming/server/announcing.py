@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode as SocketCloseCode
@@ -24,18 +24,14 @@ SOCKET_LOG.addFilter(lambda record: record.getMessage() == "connection handler f
 class AnnouncingProtocol(ServerProtocol):
     """The library's protocol, which sends our error before it closes over a frame that it cannot take.
 
-    A frame above `limits` is refused at its header, before it is in memory, so no session ever sees it.
+    A frame above `limits` is refused at its header, before it is in memory, so no session ever sees it; the session can
+    be taken up again. That error takes no number: its `seq` is that of the last message, as `last_seq` tells it.
     """
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(select_subprotocol=_choose_token, max_size=limits.max_frame_bytes, logger=SOCKET_LOG)
         self._limits = limits
-        self._texts_sent = 0
-
-    def send_text(self, data: bytes | bytearray | memoryview, fin: bool = True) -> None:
-        """Send a text frame, and count: the count is the `seq` of the next message."""
-        super().send_text(data, fin)
-        self._texts_sent += 1
+        self.last_seq: Callable[[], int] = lambda: 0
 
     def fail(self, code: SocketCloseCode | int, reason: str = "") -> None:
         """Fail the connection, with the error first where the connection can carry one."""
@@ -46,9 +42,9 @@ class AnnouncingProtocol(ServerProtocol):
 
     def _refusal(self, code: CloseCode, reason: str) -> tuple[Error, Close]:
         if code is CloseCode.FRAME_TOO_BIG:
-            return frame_too_big(self._limits, seq=self._texts_sent)
+            return frame_too_big(self._limits, seq=max(0, self.last_seq()))
         message = f"a frame breaks the websocket protocol ({reason or code.name}): use a websocket library"
-        return refusal("broken_frame", code, message, seq=self._texts_sent)
+        return refusal("broken_frame", code, message, seq=max(0, self.last_seq()))
 
 
 def _choose_token(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

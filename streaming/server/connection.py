@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from streaming.closing import Close, Output, refusal
 from streaming.protocol import CloseCode, Error
-from streaming.server.announcing import deliver
+from streaming.server.announcing import AnnouncingProtocol, deliver
 from streaming.server.inbox import Inbox, Received
 from streaming.server.live_session import LiveSession, ends
 from streaming.server.shared import Shared
@@ -39,7 +39,7 @@ class Connection:
         self._inbox = Inbox(shared.config.queue_bytes)
         self._tick_s = min(_LONGEST_TICK_S, shared.config.limits.idle_timeout_s / 4)
         self._overflows_told = 0
-        self._is_superseded = self._stopping = self._is_sending = False
+        self._is_superseded = self._stopping = self._is_sending = self._has_said_all = False
         self._live: LiveSession | None = None
         self._token = ""
 
@@ -106,12 +106,16 @@ class Connection:
         if live is not None:
             self._attach(token, live)
             self._shared.sessions.add(token, live)
+            listened = live.session.settings.glossary
+            told = {"session": self.session_id, "glossary": listened}
+            logger.info("%s: begun, listening for %s", self.session_id, listened, extra=told)
         return outputs
 
     async def _take_up(self, asked: ResumeRequest) -> Sequence[Output]:
         live = self._shared.sessions.find(asked.token)
-        # Another client with the same token may be faster while this one waits.
-        while live is not None and live.connection is not None:
+        # Another client with the same token may be faster while this one waits. One that cannot be told what it missed
+        # takes nobody's place.
+        while live is not None and live.connection is not None and live.session.remembers(asked.last_seq):
             other = live.connection
             other.supersede()
             await other.finished.wait()
@@ -125,11 +129,15 @@ class Connection:
             self.session_id = live.session.session_id
             self._shared.sessions.take_up(asked.token)
             self._shared.metrics.opened(resumed=True)
+            logger.info("%s: taken up again", self.session_id, extra={"session": self.session_id})
         return outputs
 
     def _attach(self, token: str, live: LiveSession) -> None:
         self._token, self._live = token, live
         live.connection = self
+        protocol = self._websocket.protocol
+        if isinstance(protocol, AnnouncingProtocol):
+            protocol.last_seq = lambda: live.session.last_seq
 
     async def _next_outputs(self, live: LiveSession) -> Sequence[Output]:
         try:
@@ -151,6 +159,7 @@ class Connection:
     def _let_go(self, live: LiveSession) -> None:
         """Whoever waits for the session need not wait for this socket's goodbye."""
         live.connection = self._live = None
+        self._shared.sessions.park(self._token)
         self.finished.set()
 
     async def _work(self, live: LiveSession, received: Received) -> list[Output]:
@@ -173,7 +182,7 @@ class Connection:
             logger.exception("%s: internal error", self.session_id, extra={"session": self.session_id})
             live.fail("internal", CloseCode.INTERNAL, "the session broke")
         live.connection = None
-        if live.session.closed:
+        if live.session.closed and (self._has_said_all or not live.session.is_complete):
             self._shared.sessions.drop(self._token)
         else:
             self._shared.sessions.park(self._token)
@@ -188,12 +197,17 @@ class Connection:
         for output in outputs:
             if isinstance(output, Error) and output.fatal:
                 self._shared.metrics.refused(output.code)
+                told = {"session": self.session_id, "code": output.code}
+                logger.warning("%s: ended with %s", self.session_id, output.code, extra=told)
         if ends(outputs):
             # What came before a close is worked on only for a session that can be taken up again.
             self._inbox.clear() if self._live is None or self._live.session.closed else self._inbox.end()
         timeout_s = _SUPERSEDED_TIMEOUT_S if self._is_superseded else self._shared.config.send_timeout_s
         self._is_sending = True
         try:
-            return await deliver(self._websocket, outputs, timeout_s)
+            is_open = await deliver(self._websocket, outputs, timeout_s)
         finally:
             self._is_sending = False
+        # The client has answered the close, so it has read all that came before.
+        self._has_said_all = not is_open and self._websocket.close_code == CloseCode.NORMAL
+        return is_open

@@ -199,14 +199,12 @@ class HintServer:
         def front(_: ServerProtocol, server: Server, **options: Any) -> HttpFront:  # noqa: ANN401
             make = partial(websocket, server, options)
             send_timeout_s = config.connection.send_timeout_s
-            return HttpFront(make, self._http.connection, _OPEN_TIMEOUT_S, send_timeout_s, self._doorway)
+            return HttpFront(make, self._http.connection, _OPEN_TIMEOUT_S, send_timeout_s, self._doorway, config.tls)
 
         return await serve(
             self._serve_client,
             config.host,
             config.port,
-            ssl=config.tls,
-            ssl_handshake_timeout=None if config.tls is None else _OPEN_TIMEOUT_S,
             process_request=self._admission.refused_request,
             # All that asyncio wants of it is a protocol, and the front passes all on to the library's connection.
             create_connection=front,  # type: ignore[arg-type]
@@ -228,7 +226,9 @@ class HintServer:
         query = request.path.partition("?")[2]
         refused = self._admission.refused(request, query)
         if refused:
-            self.metrics.refused(next(output.code for output in refused if isinstance(output, Error)))
+            code = next(output.code for output in refused if isinstance(output, Error))
+            self.metrics.refused(code)
+            logger.warning("a client was refused: %s", code, extra={"code": code})
             try:
                 await deliver(websocket, refused, self._config.connection.send_timeout_s)
             except ConnectionClosed:

@@ -28,6 +28,9 @@ _NOT_HERE = ("token", "resume", "last_seq")
 _STATUS = {CloseCode.GLOSSARY: 404, CloseCode.CONFIG: 400}
 # However a recording trickles in, it does not keep its place for longer.
 _WHOLE_BODY_S = 600.0
+# Silence packs so well that a small file may hold days.
+_LONGEST_S = 6 * 3600.0
+_TOO_LONG = "a recording may last 6 hours at most: cut it"
 
 
 async def hints_of_file(request: Request, site: "Site") -> Response:
@@ -35,8 +38,8 @@ async def hints_of_file(request: Request, site: "Site") -> Response:
     retry_s = site.config.retry_after_s
     if not site.admission.is_open:
         return error_response(503, "not_ready", "the server is not ready: try again in a moment", retry_s)
-    if site.admission.busy >= site.config.max_sessions:
-        message = f"all {site.config.max_sessions} sessions are taken: try again in {retry_s:g} s"
+    if site.admission.busy >= site.config.max_sessions or site.admission.files >= max(1, site.config.max_sessions // 2):
+        message = f"all places for recordings are taken: try again in {retry_s:g} s"
         return error_response(503, "overloaded", message, retry_s)
     asked = parse_qsl(request.url.query, keep_blank_values=True)
     if senseless := next((key for key, _ in asked if key in _NOT_HERE), None):
@@ -80,6 +83,8 @@ class _Heard:
             source = None if is_raw else await shared.on_thread(self._spooled.source)
         except AudioError as error:
             return self._refused(400, "unusable_audio", self._spooled.nameless(str(error)))
+        if source is not None and source.duration_s > _LONGEST_S:
+            return self._refused(413, "recording_too_long", _TOO_LONG)
         if source is not None:
             asked = [(key, value) for key, value in asked if key not in _RAW_KEYS]
             asked += [("sample_rate", str(source.format.sample_rate)), ("channels", str(source.format.channels))]
@@ -87,6 +92,8 @@ class _Heard:
         if self._live is None:
             refusal = next(output for output in outputs if isinstance(output, Error))
             return self._refused(_STATUS.get(CloseCode(refusal.close_code), 400), refusal.code, refusal.message)
+        if source is None and self._spooled.size / self._live.bytes_per_second > _LONGEST_S:
+            return self._refused(413, "recording_too_long", _TOO_LONG)
         chunks = self._spooled.raw_chunks() if source is None else source.chunks()
         lines = self._lines(self._live, outputs, chunks)
         return StreamingResponse(lines, media_type="application/x-ndjson", background=BackgroundTask(self.close))

@@ -1,6 +1,7 @@
 """Plain HTTP beside the websocket: health, metrics, glossaries, recordings and tokens."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ _FILES = {
     "/v1/asyncapi.json": (_PACKAGE / "asyncapi.json", "application/json"),
     "/v1/client.js": (_PACKAGE / "browser" / "termcue.js", "text/javascript"),
 }
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,9 @@ async def _reload(request: Request, site: Site) -> Response:
         if site.reload is not None:
             await run_in_threadpool(site.reload, glossary_id)
     except (TermCueError, OSError) as error:
-        return error_response(409, "unusable_glossary", f"{error}; version {glossary.version} is served on")
+        logger.warning("the new version of %s cannot be used: %s", glossary_id, error)
+        message = f"it cannot be used, the server's log says why; version {glossary.version} is served on"
+        return error_response(409, "unusable_glossary", message)
     return _json(_described(glossary_id, site.shared.served[glossary_id]))
 
 

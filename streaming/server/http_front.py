@@ -5,12 +5,15 @@ application.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import cast
 
 from streaming.server.doorway import Doorway
 
 _MAX_HEAD_BYTES = 16_384
+# More than any client has under way that takes its messages.
+_MOST_UNSENT_BYTES = 4_194_304
 _END_OF_HEAD = b"\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_MANY = (
@@ -29,6 +32,8 @@ class HttpFront(asyncio.Protocol):
         patience_s: how long a head may take to come.
         send_timeout_s: how long the client may take nothing of what is sent.
         doorway: who may stand there.
+        tls: certificate and key of a server that speaks TLS. The handshake begins behind the doorway, so that silent
+            connections are counted there too.
     """
 
     def __init__(
@@ -38,9 +43,12 @@ class HttpFront(asyncio.Protocol):
         patience_s: float,
         send_timeout_s: float,
         doorway: Doorway,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._websocket, self._http, self._doorway = websocket, http, doorway
         self._patience_s, self._send_timeout_s = patience_s, send_timeout_s
+        self._tls = tls
+        self._handshake: asyncio.Task[None] | None = None
         self._head = bytearray()
         self._transport: asyncio.Transport | None = None
         self._inner: asyncio.Protocol | None = None
@@ -51,9 +59,31 @@ class HttpFront(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         if not self._doorway.enter(self, str(peer[0]) if peer else ""):
-            self._refuse(_TOO_MANY)
+            # Over TLS nothing could be said before the handshake.
+            self._refuse(b"" if self._tls else _TOO_MANY)
             return
         self._cut_after(self._patience_s)
+        if self._tls is not None:
+            self._transport.pause_reading()
+            self._handshake = asyncio.get_running_loop().create_task(self._shake_hands(self._transport, self._tls))
+
+    async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            upgraded = await loop.start_tls(
+                transport, self, tls, server_side=True, ssl_handshake_timeout=self._patience_s
+            )
+        except (OSError, ConnectionError):
+            # No TLS, another certificate wanted, gone: whoever it was knows.
+            self._lost()
+            transport.abort()
+            return
+        if upgraded is not None:
+            self._transport = upgraded
+            came, self._handshake = bytes(self._head), None
+            self._head.clear()
+            if came:
+                self.data_received(came)
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -62,25 +92,31 @@ class HttpFront(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Collect the head; with its end, hand over what came."""
+        transport = self._transport
         if self._inner is not None:
             self._inner.data_received(data)
+            if transport is not None and transport.get_write_buffer_size() > _MOST_UNSENT_BYTES:
+                # Answers that nobody takes, such as those to a flood of pings.
+                transport.abort()
             return
         self._head += data
-        transport = self._transport
-        if transport is None or transport.is_closing():
+        # What comes with the end of the handshake waits until there is something to answer it with.
+        if transport is None or transport.is_closing() or self._handshake is not None:
             return
         if not self._head[:1].isalpha():
             # TLS, or noise: no request ever comes of it, and the client need not wait to learn that.
             transport.close()
-        elif _END_OF_HEAD in self._head:
+        elif (end := self._head.find(_END_OF_HEAD)) > _MAX_HEAD_BYTES or (
+            end < 0 and len(self._head) > _MAX_HEAD_BYTES
+        ):
+            self._refuse(_TOO_LARGE)
+        elif end >= 0:
             self._decided()
             make = self._websocket if _asks_for_websocket(bytes(self._head)) else self._http
             self._inner = cast(asyncio.Protocol, make())
             self._inner.connection_made(transport)
             self._inner.data_received(bytes(self._head))
             self._head.clear()
-        elif len(self._head) > _MAX_HEAD_BYTES:
-            self._refuse(_TOO_LARGE)
 
     def eof_received(self) -> bool | None:
         """The client sends no more."""
@@ -100,10 +136,13 @@ class HttpFront(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is no more."""
-        self._decided()
-        self._doorway.leave(self)
+        self._lost()
         if self._inner is not None:
             self._inner.connection_lost(error)
+
+    def _lost(self) -> None:
+        self._decided()
+        self._doorway.leave(self)
 
     def _refuse(self, answer: bytes) -> None:
         if self._transport is not None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 _FRAME_OVERHEAD = 64
 # Half a second at 16 kHz: a giant frame is worked on in parts, so that other sessions have their turn in between.
 _PART_BYTES = 16_384
+# 16 ms at 16 kHz: less than any client is asked to send at a time.
+_CRUMB_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,26 @@ class Inbox:
         self.end()
 
     def _add(self, received: Received) -> None:
+        if (joined := self._joined(received)) is not None:
+            self._frames[-1] = joined
+            self._bytes += len(received.frame)
+            self.audio_bytes += len(received.frame)
+            return
         self._frames.append(received)
         self._bytes += len(received.frame) + _FRAME_OVERHEAD
         if isinstance(received.frame, bytes):
             self.audio_bytes += len(received.frame)
+
+    def _joined(self, received: Received) -> Received | None:
+        """A crumb of audio behind the crumb that waits last, as one: a flood of them costs no more than its bytes."""
+        if not self._frames:
+            return None
+        last = self._frames[-1]
+        if not (isinstance(last.frame, bytes) and isinstance(received.frame, bytes) and last.frame and received.frame):
+            return None
+        if len(last.frame) + len(received.frame) > _CRUMB_BYTES:
+            return None
+        return Received(last.frame + received.frame, last.at_s)
 
     async def _wait(self) -> None:
         # The writer waits for room and the reader for a frame: never both, so one event serves the two.

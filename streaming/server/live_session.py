@@ -51,7 +51,7 @@ class LiveSession:
         self._metrics, self._recorder, self._log_terms = metrics, recorder, log_terms
         self._has_told_failure = False
         limits, audio_format = session.limits, session.settings.format
-        self._bytes_per_second = audio_format.sample_rate * audio_format.bytes_per_frame
+        self.bytes_per_second = audio_format.sample_rate * audio_format.bytes_per_frame
         self._meter = LagMeter()
         self._bucket = RateBucket(limits.max_realtime_factor, limits.max_burst_s)
         self._rate_check = RateCheck(audio_format, limits.max_realtime_factor if is_spoken else float("inf"))
@@ -83,7 +83,7 @@ class LiveSession:
         counts, spent, started_s = self.session.counts, self.session.stage_seconds, time.perf_counter()
         outputs = self._work(received, now_s, queued_bytes)
         if isinstance(received.frame, bytes):
-            audio_s = len(received.frame) / self._bytes_per_second
+            audio_s = len(received.frame) / self.bytes_per_second
             self._metrics.worked(time.perf_counter() - started_s, self.lag_s, audio_s)
         self._metrics.counted(counts, self.session.counts)
         self._metrics.spent(spent, self.session.stage_seconds)
@@ -120,13 +120,13 @@ class LiveSession:
             if self._recorder is not None:
                 self._recorder.received_text(frame)
             return self.session.receive_text(frame)
-        audio_s = len(frame) / self._bytes_per_second
+        audio_s = len(frame) / self.bytes_per_second
         if not self._bucket.take(audio_s, received.at_s):
             return self._refuse_speed()
         self._meter.received(audio_s, received.at_s)
         self.lag_s = self._meter.lag_s(now_s)
         self._meter.worked()
-        told = self.session.pace(self.lag_s, queued_bytes / self._bytes_per_second)
+        told = self.session.pace(self.lag_s, queued_bytes / self.bytes_per_second)
         if self._recorder is not None:
             self._recorder.received_audio(frame)
         queue_ms = max(0, round(1000 * (now_s - received.at_s)))

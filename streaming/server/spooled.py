@@ -55,6 +55,11 @@ class Spooled:
         except TimeoutError as error:
             raise TooSlow from error
 
+    @property
+    def size(self) -> int:
+        """Bytes that came."""
+        return self._path.stat().st_size
+
     def source(self) -> FileSource:
         """It as an audio file. Raises AudioError."""
         return FileSource(self._path)

@@ -27,6 +27,11 @@ class ShortTokens:
             del self._expires[next(iter(self._expires))]
         return token
 
+    def knows(self, token: str) -> bool:
+        """Whether it would be redeemed."""
+        self._forget_old()
+        return _digest(token) in self._expires
+
     def redeem(self, token: str) -> bool:
         """Whether it was given out, is not too old and was not used; it is used with that."""
         self._forget_old()

@@ -15,7 +15,7 @@ from streaming.errors import AudioError, GlossaryError, SettingError
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    *("listen", "reindex", "glossaries", "serve", "stream", "replay", "doctor"),
+    *("listen", "demo", "reindex", "glossaries", "serve", "stream", "replay", "doctor"),
     *("align", "synthesize", "merge", "validate-audio", "mine-negatives"),
     *("train", "pipeline", "evaluate", "calibrate", "export"),
 )
@@ -172,7 +172,7 @@ def test_help_lists_every_command_in_its_section(capsys: pytest.CaptureFixture[s
     live, training = lines.index("Live:"), lines.index("Training:")
     listed = [line for line in lines[live + 1 :] if line.startswith("  ") and line.split()[0] in COMMANDS]
     assert [line.split()[0] for line in listed] == list(COMMANDS)
-    assert lines.index(listed[6]) < training < lines.index(listed[7])
+    assert lines.index(listed[7]) < training < lines.index(listed[8])
     assert len({len(line) - len(line[2:].partition(" ")[2].lstrip()) for line in listed}) == 1
 
 

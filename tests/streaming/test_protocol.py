@@ -256,3 +256,20 @@ def test_only_records_are_encoded() -> None:
     """A class in place of a message is a mistake of the programmer."""
     with pytest.raises(TypeError):
         encode(typing.cast(ServerMessage, KeepAlive))
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"type":"Marker","id":"' + "x" * 300 + '"}', "id"),
+        ('{"type":"Configure","request_id":"' + "x" * 300 + '"}', "request_id"),
+        ('{"type":"Configure","' + "y" * 5000 + '":1}', "y" * 256),
+    ],
+)
+def test_what_an_answer_repeats_is_short(text: str, field: str) -> None:
+    """Answers are kept for clients that come back, so a client cannot make them large."""
+    with pytest.raises(RejectedMessage) as caught:
+        decode_client(text)
+    assert caught.value.field == field
+    assert caught.value.request_id is None
+    assert len(str(caught.value)) < 1000

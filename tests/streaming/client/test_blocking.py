@@ -44,6 +44,23 @@ def test_a_file_is_heard_over_a_broken_connection(served: Served, tmp_path: Path
     assert _terms(heard) == TERMS
 
 
+def test_hints_of_a_source_can_be_judged_to_the_end(served: Served) -> None:
+    """The stream is not closed before its reader has read what is there: the README's example, with a short recording."""
+    given: list[str] = []
+    with server_thread(served) as url, BlockingHintStream(url, TONES) as stream:
+        stream.send_source([TWO_TONES])
+        heard = []
+        for message in stream:
+            heard.append(message)
+            if isinstance(message, TermHint):
+                stream.feedback(message.hint_id, "right")
+                given.append(message.term)
+        # Of a stream that is over it is no use, and no error.
+        stream.feedback("h1", "wrong")
+    assert given == TERMS
+    assert isinstance(heard[-1], Metadata)
+
+
 def test_one_thread_sends_and_another_reads(served: Served) -> None:
     """Audio, settings, feedback and end may come from any thread."""
     with server_thread(served) as url, BlockingHintStream(url, TONES) as stream:

@@ -60,7 +60,7 @@ def test_a_version_that_cannot_be_used_is_told(served: Served) -> None:
         status, _, body = await http("POST", f"{server.http_url}/v1/glossaries/tones:reload")
         error = parsed(body)
         assert (status, error["code"]) == (409, "unusable_glossary")
-        assert error["message"] == "the index is damaged; version v1 is served on"
+        assert error["message"] == "it cannot be used, the server's log says why; version v1 is served on"
 
     serve(served, scenario, reload=reload)
 
@@ -199,3 +199,34 @@ def test_an_answer_that_nobody_takes_is_cut(served: Served) -> None:
 
     config = ServerConfig(connection=ConnectionConfig(send_timeout_s=0.2))
     serve(served, scenario, config, mounts={"/flood": flood})
+
+
+def test_a_head_that_is_too_large_is_refused_in_one_piece_too(served: Served) -> None:
+    """60 kB of headers that come at once."""
+
+    async def scenario(server: HintServer) -> None:
+        host, port = server.http_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /health HTTP/1.1\r\nX-A: " + b"b" * 60_000 + b"\r\n\r\n")
+        assert b"431" in await reader.read(100)
+        writer.close()
+
+    serve(served, scenario)
+
+
+def test_a_token_outlives_a_refusal_that_asks_to_come_again(served: Served) -> None:
+    """Full: 1013, and the same address is good when there is room."""
+
+    async def scenario(server: HintServer) -> None:
+        _, _, body = await http("POST", f"{server.http_url}/v1/tokens", headers=AUTHORISED)
+        address = f"{server.url}?{QUERY}&token={parsed(body)['token']}"
+        async with connect(f"{server.url}?{QUERY}", additional_headers=AUTHORISED) as client:
+            await greeted(client)
+            async with connect(address) as refused:
+                assert (await read_to_close(refused))[1] == 1013
+            await client.send('{"type":"CloseStream"}')
+            await read_to_close(client)
+        async with connect(address) as client:
+            await greeted(client)
+
+    serve(served, scenario, ServerConfig(max_sessions=1), KEYS)

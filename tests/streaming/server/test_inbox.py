@@ -130,3 +130,21 @@ def test_a_frame_says_when_it_came() -> None:
         return [received.at_s for _ in range(2) if (received := await inbox.get()) is not None]
 
     assert asyncio.run(scenario()) == [3.0, 5.0]
+
+
+def test_crumbs_of_audio_wait_as_one() -> None:
+    """A flood of single bytes costs no more than its bytes; order, texts and empty frames stay as they came."""
+
+    async def scenario() -> list[bytes | str | None]:
+        inbox = Inbox(10_000)
+        crumbs: list[bytes | str] = [bytes([n]) for n in range(200)]
+        for frame in [*crumbs, "text", b"a", b"", b"b", bytes(600), b"c"]:
+            await inbox.put(frame)
+        inbox.end()
+        frames: list[bytes | str | None] = []
+        while (received := await inbox.get()) is not None:
+            frames.append(received.frame)
+        assert inbox.audio_bytes == 0
+        return frames
+
+    assert asyncio.run(scenario()) == [bytes(range(200)), "text", b"a", b"", b"b", bytes(600), b"c"]

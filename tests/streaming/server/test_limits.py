@@ -59,7 +59,7 @@ def test_a_frame_that_is_too_big_is_refused_with_an_error_first(served: Served, 
             messages, code = await read_to_close(client)
         (error,) = messages
         assert isinstance(error, Error)
-        assert (error.seq, error.code, error.close_code, code) == (1, "frame_too_big", 1009, 1009)
+        assert (error.seq, error.code, error.close_code, code) == (0, "frame_too_big", 1009, 1009)
 
     serve_url(served, scenario, ServerConfig(connection=ConnectionConfig(limits=Limits(max_frame_bytes=2_000))))
 
@@ -79,7 +79,7 @@ def test_a_broken_frame_is_refused_with_an_error_first(served: Served, frame: by
             messages, closed = await read_to_close(client)
         (error,) = messages
         assert isinstance(error, Error)
-        assert (error.seq, error.code, error.close_code, closed) == (1, "broken_frame", code, code)
+        assert (error.seq, error.code, error.close_code, closed) == (0, "broken_frame", code, code)
 
     serve_url(served, scenario)
 

@@ -198,3 +198,61 @@ def test_a_client_that_went_silent_may_come_back(served: Served) -> None:
         assert again.resumed
 
     serve(served, scenario, limited(idle_timeout_s=0.2))
+
+
+def test_who_cannot_be_told_what_was_missed_takes_nobodys_place(served: Served) -> None:
+    """A right token with a wrong number is refused; the live client hears nothing of it, and nothing is left over."""
+
+    async def scenario(server: HintServer) -> None:
+        async with connect(f"{server.url}?{QUERY}") as client:
+            begin = await greeted(client)
+            for _ in range(3):
+                async with connect(f"{server.url}?resume={begin.resume_token}&last_seq=99999") as other:
+                    assert (await read_to_close(other))[1] == 4410
+            await client.send(encode(Marker(id="still there")))
+            assert isinstance((await read_until(client, MarkerReached))[-1], MarkerReached)
+        await asyncio.sleep(0.5)
+        _, _, metrics = await http("GET", f"{server.http_url}/metrics")
+        assert b"termcue_sessions_parked 0.0" in metrics
+        async with connect(f"{server.url}?resume={begin.resume_token}&last_seq=0") as late:
+            assert (await read_to_close(late))[1] == 4410
+
+    serve(served, scenario, limited(resume_window_s=0.3))
+
+
+def test_a_session_that_was_let_go_waits_no_longer_than_others(served: Served) -> None:
+    """Superseded, and taken up by nobody in the end: it is forgotten in its time."""
+
+    async def scenario(server: HintServer) -> None:
+        async with connect(f"{server.url}?{QUERY}") as old:
+            begin = await greeted(old)
+            async with connect(f"{server.url}?resume={begin.resume_token}&last_seq=0") as new:
+                await read_until(new, Begin)
+                new.transport.abort()
+            await read_to_close(old)
+        await asyncio.sleep(0.6)
+        async with connect(f"{server.url}?resume={begin.resume_token}&last_seq=0") as late:
+            assert (await read_to_close(late))[1] == 4410
+
+    serve(served, scenario, limited(resume_window_s=0.3))
+
+
+def test_a_break_after_close_stream_loses_no_hint(served: Served) -> None:
+    """What the session said to its end is told to the client that comes back, then 1000."""
+
+    async def scenario(server: HintServer) -> None:
+        expected = await _unbroken(server)
+        async with connect(f"{server.url}?{QUERY}") as client:
+            begin = await greeted(client)
+            # From here on the client hears nothing: neither hints nor the close.
+            client.transport.pause_reading()
+            await client.send(SPEECH)
+            await client.send(encode(CloseStream()))
+            await asyncio.sleep(0.3)
+            client.transport.abort()
+        async with connect(f"{server.url}?resume={begin.resume_token}&last_seq=0") as client:
+            rest, code = await read_to_close(client)
+        assert (code, isinstance(rest[-1], Metadata)) == (1000, True)
+        assert hints([begin, *rest]) == hints(expected)
+
+    serve(served, scenario)

@@ -1,0 +1,156 @@
+"""`termcue demo`: the page that an interpreter keeps open."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.notes import note
+from app.options import NamedPath, data_dir_option, model_option, provider_option
+
+if TYPE_CHECKING:
+    from streaming.providers import Provider
+
+EPILOG = """\b
+Examples:
+  termcue demo
+  termcue demo --glossary terms.xlsx --target-lang de --target-lang es
+  termcue demo --host 0.0.0.0 --ssl-self-signed      # a phone in the same room: open the address that is printed
+  termcue demo --server http://127.0.0.1:8765 --port 8766
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--glossary",
+    multiple=True,
+    metavar="FILE|ID",
+    help="Glossary to offer, may be repeated. [default: the sample and all published ones]",
+)
+@click.option(
+    "--target-lang", multiple=True, metavar="LANG", help="Language of a column, such as de; a second one may be given."
+)
+@click.option("--server", metavar="URL", help="Take a running server (termcue serve) instead of starting one.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; with another than this machine a key is made, unless you give some.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8765, show_default=True, help="Port; 0 takes a free one."
+)
+@click.option("--api-keys-file", type=NamedPath(), metavar="FILE", help="SHA-256 digests of the keys, one a line.")
+@click.option("--ssl-self-signed", is_flag=True, help="Speak TLS with a certificate made for this run (needs openssl).")
+@click.option("--tls-cert", type=NamedPath(), metavar="FILE", help="Certificate chain in PEM; with --tls-key.")
+@click.option("--tls-key", type=NamedPath(), metavar="FILE", help="Private key of the certificate in PEM.")
+@click.option("--browser/--no-browser", default=None, help="Open the page. [default: where there is a screen]")
+@model_option
+@provider_option
+@data_dir_option
+@click.pass_context
+def demo(
+    context: click.Context,
+    *,
+    glossary: tuple[str, ...],
+    target_lang: tuple[str, ...],
+    server: str | None,
+    host: str,
+    port: int,
+    api_keys_file: Path | None,
+    ssl_self_signed: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    browser: bool | None,
+    model: Path | None,
+    provider: "Provider",
+    data_dir: Path | None,
+) -> None:
+    """Open the page for interpreters: terms and translations as they are said, glossaries, an engineer's view.
+
+    It starts a live server on the same port, or takes a running one with --server; that one must know the page
+    (termcue serve --allow-origin http://127.0.0.1:8766). Without --host only this machine reaches it.
+    """
+    if wrong := _wrong_usage(server, glossary, (tls_cert, tls_key), ssl_self_signed):
+        raise click.UsageError(wrong, context)
+    try:
+        from demo.frame import check_gradio
+
+        check_gradio()
+    except ImportError as error:
+        raise click.ClickException(f"the page needs Gradio ({error}); install it: pip install '.[demo]'") from error
+    from app.demonstrating import Demonstration, serve_page_alone, serve_with_page
+    from app.page_access import asks_for_key, new_key, own_address
+    from app.places import Places
+    from app.self_signed import self_signed_tls
+    from app.serving import set_up_server_log
+    from app.tls import server_tls
+    from app.wiring import calibration_warning, load_folder
+    from demo.site import PageSettings
+    from streaming.server import ServerConfig
+    from streaming.server.access import is_loopback
+    from streaming.server.api_keys import ApiKeys
+
+    key, keys = "", None if api_keys_file is None else ApiKeys.load(api_keys_file)
+    if keys is None and not is_loopback(host):
+        key, keys = new_key()
+    tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
+    if ssl_self_signed:
+        tls = self_signed_tls(tuple(dict.fromkeys(("localhost", "127.0.0.1", own_address(host)))))
+    if tls is None and not is_loopback(host):
+        note("warning: browsers give no microphone to pages over http:// from elsewhere; add --ssl-self-signed")
+    elsewhere = "" if server is None else server.rstrip("/").replace("ws", "http", 1)
+    settings = PageSettings(
+        server=elsewhere,
+        needs_key=asks_for_key(elsewhere) if elsewhere else keys is not None,
+        target_langs=target_lang[:2],
+    )
+    set_up_server_log("text")
+    folder = load_folder(model)
+    if (warning := calibration_warning(folder)) is not None:
+        note(warning)
+
+    def ready(address: str) -> None:
+        note(f"the page is at {address}")
+        if _has_screen() if browser is None else browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    demonstration = Demonstration(
+        config=ServerConfig(host=host, port=port, tls=tls),
+        keys=keys,
+        key=key,
+        settings=settings,
+        folder=folder,
+        provider=provider,
+        places=Places.of(data_dir),
+        ready=ready,
+    )
+    if elsewhere:
+        serve_page_alone(demonstration)
+    else:
+        serve_with_page(demonstration, glossary)
+
+
+def _wrong_usage(
+    server: str | None, glossary: tuple[str, ...], tls: tuple[Path | None, Path | None], is_self_signed: bool
+) -> str:
+    """What is wrong with options that do not go together; "" for nothing."""
+    if (tls[0] is None) != (tls[1] is None):
+        return "--tls-cert and --tls-key go together; give both."
+    if is_self_signed and tls[0] is not None:
+        return "--ssl-self-signed makes a certificate; leave --tls-cert and --tls-key out."
+    if server is not None and glossary:
+        return "a running server has its own glossaries; leave --glossary out."
+    if server is not None and not server.startswith(("http://", "https://", "ws://", "wss://")):
+        return f"{server!r} is no address; give one such as http://127.0.0.1:8765."
+    return ""
+
+
+def _has_screen() -> bool:
+    if not sys.stderr.isatty():
+        return False
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,169 @@
+"""What `termcue demo` wires: the live server with the page on its port, or the page alone beside a running server."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from app.desk import Desk, Edition
+from app.glossaries import SAMPLE_ID, open_glossary, open_published
+from app.notes import counted, note
+from app.page_access import page_address
+from app.places import Places
+from app.samples import recordings
+from app.watched import PublishedGlossary, Source, sources_of
+from app.wiring import IndexedGlossary, Model, by_id, catalogue_of, for_many, load_model, serve_glossary, warm_up
+from demo.desk import Recording
+from demo.site import MOUNT_PATH, PageSettings, demo_site
+from index_builder.publish import published
+from streaming.batching import ComputeSlots
+from streaming.catalogue import Catalogue
+from streaming.catalogue_watch import CatalogueWatch
+from streaming.model_folder import ModelFolder
+from streaming.providers import Provider
+from streaming.server import ServerConfig, run_server
+from streaming.server.api_keys import ApiKeys, presented_key
+from streaming.server.metrics import ServerMetrics
+
+# Speakers of the bundled recordings, for the list on the page.
+_TITLES = {"austen": "Sense and Sensibility", "jfk": "Kennedy, 1961"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demonstration:
+    """What the page is made with.
+
+    Attributes:
+        config: of the server that carries it.
+        keys: who is let in; None for everybody on this machine.
+        key: one of them to be put into the address that is told, "" for none.
+        settings: what the page is told.
+        folder: the model.
+        provider: on what it runs.
+        places: where glossaries are published.
+        ready: told the address of the page.
+    """
+
+    config: ServerConfig
+    keys: ApiKeys | None
+    key: str
+    settings: PageSettings
+    folder: ModelFolder
+    provider: Provider
+    places: Places
+    ready: Callable[[str], None]
+
+    def tell(self, hints_url: str) -> None:
+        """Tell the address of the page on the server of `hints_url`."""
+        self.ready(page_address(hints_url, self.config.host, self.key))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """All that a server needs to serve glossaries and the page.
+
+    Attributes:
+        catalogue: the glossaries.
+        model: that hears them.
+        slots: who may compute.
+        metrics: where it is counted.
+        mounts: the page, by its path.
+        reload: looks for a new version of a glossary at once.
+    """
+
+    catalogue: Catalogue
+    model: Model
+    slots: ComputeSlots
+    metrics: ServerMetrics
+    mounts: Mapping[str, object]
+    reload: Callable[[str], None]
+
+
+@contextmanager
+def staged(demonstration: Demonstration, names: Sequence[str]) -> Iterator[Stage]:
+    """Glossaries and page, kept up to date inside the context: those named, else the sample and all published."""
+    folder, places, provider = demonstration.folder, demonstration.places, demonstration.provider
+    metrics, slots = ServerMetrics(), ComputeSlots(demonstration.config.threads)
+    model = for_many(load_model(folder, provider), slots, metrics.batched)
+    serve = partial(serve_glossary, model)
+    named = sources_of(names, serve, folder, places, provider)
+    uploaded: set[str] = set()
+
+    def sources() -> Mapping[str, Source]:
+        of_uploads = {each: PublishedGlossary(each, places.data, folder.encoder_id, serve) for each in list(uploaded)}
+        return {**named(), **of_uploads}
+
+    # Asked before the glossaries are read, so that what is published meanwhile is noticed.
+    stamps = {name: source.stamp() for name, source in sources().items()}
+    catalogue = _catalogue(model, names, places, provider)
+    with CatalogueWatch(catalogue, sources, stamps) as watch:
+
+        def served_at_once(glossary_id: str) -> None:
+            uploaded.add(glossary_id)
+            watch.reload(glossary_id)
+
+        desk = Desk(partial(_served, catalogue), folder, places, provider, served_at_once)
+        yield Stage(catalogue, model, slots, metrics, {MOUNT_PATH: _site(demonstration, desk)}, watch.reload)
+
+
+def serve_with_page(demonstration: Demonstration, names: Sequence[str]) -> None:
+    """Serve glossaries and the page until a signal: those named, else the sample and all that is published."""
+    with staged(demonstration, names) as stage:
+        listed = (f"{name} ({counted(each.terms, 'term')})" for name, each in stage.catalogue.items())
+        note(f"serving {', '.join(listed)}")
+        run_server(
+            demonstration.config,
+            stage.catalogue,
+            demonstration.keys,
+            on_ready=demonstration.tell,
+            slots=stage.slots,
+            metrics=stage.metrics,
+            mounts=stage.mounts,
+            reload=stage.reload,
+            warm_up=lambda: warm_up(stage.model),
+        )
+
+
+def serve_page_alone(demonstration: Demonstration) -> None:
+    """Serve the page until a signal, for a live server elsewhere; uploads are published on this machine."""
+    desk = Desk(lambda _: None, demonstration.folder, demonstration.places, demonstration.provider)
+    run_server(
+        demonstration.config,
+        {},
+        demonstration.keys,
+        on_ready=demonstration.tell,
+        mounts={MOUNT_PATH: _site(demonstration, desk)},
+    )
+
+
+def _catalogue(model: Model, names: Sequence[str], places: Places, provider: Provider) -> Catalogue:
+    if names:
+        opened = [open_glossary(name, model.folder, places, provider) for name in names]
+    else:
+        there = published(places.data)
+        opened = open_published(there, model.folder, places) if there else []
+        if SAMPLE_ID not in there:
+            opened = [open_glossary(None, model.folder, places, provider), *opened]
+    return catalogue_of(model, by_id(opened))
+
+
+def _served(catalogue: Catalogue, glossary_id: str) -> Edition | None:
+    served = catalogue.get(glossary_id)
+    return Edition(served.version, list(served.index.entries)) if isinstance(served, IndexedGlossary) else None
+
+
+def _site(demonstration: Demonstration, desk: Desk) -> object:
+    bundled = [Recording(each.path.name, _title(each.path, each.words), each.path) for each in recordings()]
+    keys = demonstration.keys
+
+    def allows(authorizations: Sequence[str]) -> bool:
+        key = presented_key(authorizations, ())
+        return keys is None or (key is not None and keys.accepts(key))
+
+    return demo_site(desk, bundled, demonstration.settings, allows)
+
+
+def _title(path: Path, words: str) -> str:
+    speaker = _TITLES.get(path.name.partition("-")[0], path.stem)
+    return f"{speaker}: {' '.join(words.split()[:5])} …"

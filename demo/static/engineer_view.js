@@ -1,0 +1,102 @@
+/** What an engineer wants to see of a session: timeline, latency, counts, the dial, and the session as files. */
+import { expectedRecall } from "./expected_recall.js";
+import { save, toCsv, toJsonl, toSrt, toVtt } from "./downloads.js";
+import { drawTimeline, reasonShown, Waveform } from "./timeline.js";
+
+const FORMS = {
+  jsonl: ["application/x-ndjson", (log) => toJsonl([...log.messages, ...log.hints].sort((a, b) => a.seq - b.seq))],
+  csv: ["text/csv", (log) => toCsv(log.hints)],
+  srt: ["application/x-subrip", (log) => toSrt(log.hints)],
+  vtt: ["text/vtt", (log) => toVtt(log.hints)],
+};
+const at = (id) => document.getElementById(id);
+
+export class EngineerView {
+  /** @param {(threshold: number) => Promise<void>} setThreshold tells the running session */
+  constructor(setThreshold) {
+    Object.assign(this, { setThreshold, waveform: new Waveform(), log: null, stops: [], name: "session" });
+    for (const button of document.querySelectorAll("[data-download]")) {
+      button.addEventListener("click", () => {
+        const [type, written] = FORMS[button.dataset.download];
+        save(`${this.name}.${button.dataset.download}`, type, written(this.log));
+      });
+    }
+    at("dial").addEventListener("input", () => { at("dial").dataset.touched = "yes"; this.#saySetting(); });
+    at("dial").addEventListener("change", () => this.setThreshold(this.chosen.threshold));
+  }
+
+  /** Another session is shown from here on. */
+  begin(log, name) {
+    Object.assign(this, { log, name, waveform: new Waveform() });
+    for (const button of document.querySelectorAll("[data-download]")) button.disabled = false;
+  }
+
+  /** What the dial can be set to for the glossary in use: [{per_hour, threshold}], fewest false hints first. */
+  setStops(stops) {
+    this.stops = stops;
+    Object.assign(at("dial"), { disabled: stops.length === 0, max: String(Math.max(0, stops.length - 1)) });
+    if (stops.length === 0) at("dial-says").textContent = "This server's false hints are not known here.";
+  }
+
+  get chosen() {
+    return this.stops[Number(at("dial").value)];
+  }
+
+  /** Let the dial follow what the server decides by. */
+  follow(threshold) {
+    if (this.stops.length === 0 || document.activeElement === at("dial")) return;
+    const nearest = this.stops.reduce((best, stop, index) =>
+      Math.abs(stop.threshold - threshold) < Math.abs(this.stops[best].threshold - threshold) ? index : best, 0);
+    at("dial").value = String(nearest);
+    this.#saySetting();
+  }
+
+  #saySetting() {
+    const { per_hour, threshold } = this.chosen;
+    const { native, learner } = expectedRecall(per_hour);
+    const says = `About ${per_hour} false hints an hour of speech: a hint needs a probability of ${threshold.toFixed(3)}. `
+      + `Of the terms said, expect ${Math.round(native * 100)} % (native readers of novels) to ${Math.round(learner * 100)} % `
+      + "(learners), as measured with 300 terms; between the measured points it is interpolated.";
+    at("dial-says").textContent = says;
+    at("dial").setAttribute("aria-valuetext", `${per_hour} an hour`);
+  }
+
+  /** Draw all of it, where it is seen. */
+  draw(nowS, threshold) {
+    if (at("view-engineer").hidden || this.log === null) return;
+    drawTimeline(at("timeline"), { waveform: this.waveform, log: this.log, nowS, threshold });
+    at("reasons").replaceChildren(...[...this.log.abstentions.keys()].map((reason) => {
+      const shown = Object.assign(document.createElement("span"), { className: "k muted-reason", textContent: reason.replaceAll("_", " ") });
+      shown.style.setProperty("--tc-reason", `var(--tc-${reasonShown(reason)[0]})`);
+      return shown;
+    }));
+    const bins = this.log.histogram();
+    const most = Math.max(1, ...bins.map(({ count }) => count));
+    at("latency").replaceChildren(...bins.map(({ label, count }) => {
+      const bin = document.createElement("div");
+      const name = Object.assign(document.createElement("span"), { textContent: label });
+      const bar = document.createElement("i");
+      bar.style.width = `${count / most * 100}%`;
+      const track = document.createElement("span");
+      track.append(bar);
+      bin.append(name, track, Object.assign(document.createElement("b"), { textContent: String(count) }));
+      return bin;
+    }));
+    const [median, high] = [this.log.percentile(0.5), this.log.percentile(0.95)];
+    at("latency-says").textContent = median === null ? "No hint so far."
+      : `From the end of a term to its hint: half within ${(median / 1000).toFixed(2)} s, 95 % within ${(high / 1000).toFixed(2)} s.`;
+    at("counts").replaceChildren(...this.log.counts().map(([name, value]) => {
+      const row = document.createElement("tr");
+      const heading = Object.assign(document.createElement("th"), { textContent: name, scope: "row" });
+      row.append(heading, Object.assign(document.createElement("td"), { textContent: String(value) }));
+      return row;
+    }));
+    at("messages").replaceChildren(...this.log.messages.slice(-12).reverse().map((message) =>
+      Object.assign(document.createElement("li"), { textContent: told(message) })));
+  }
+}
+
+function told({ type, ...fields }) {
+  const shown = Object.entries(fields).filter(([name, value]) => name !== "seq" && typeof value !== "object" && !/token/.test(name));
+  return `${type}  ${shown.map(([name, value]) => `${name} ${typeof value === "number" ? Number(value.toFixed(3)) : value}`).join(" · ")}`;
+}

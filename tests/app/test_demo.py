@@ -1,0 +1,136 @@
+"""`termcue demo`: who reaches the page, with which key, over which certificate."""
+
+import asyncio
+import ssl
+import sys
+from pathlib import Path
+from tempfile import gettempdir
+
+import pytest
+from click.testing import CliRunner
+
+from app.commands.demo import demo
+from app.desk import Desk
+from app.page_access import asks_for_key, new_key, own_address, page_address
+from app.places import Places
+from app.self_signed import self_signed_tls
+from app.wiring import load_folder
+from demo.desk import Upload
+from streaming.errors import GlossaryError, SettingError
+from streaming.server import HintServer, ServerConfig
+from streaming.server.api_keys import ApiKeys
+from streaming.testing import tone_glossary
+
+HINTS = "ws://127.0.0.1:8765/v1/hints"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tls-cert", "cert.pem"], "--tls-cert and --tls-key go together"),
+        (["--tls-cert", "c.pem", "--tls-key", "k.pem", "--ssl-self-signed"], "leave --tls-cert and --tls-key out"),
+        (["--server", "http://127.0.0.1:1", "--glossary", "talks"], "leave --glossary out"),
+        (["--server", "talks"], "is no address"),
+    ],
+)
+def test_options_that_do_not_go_together(arguments: list[str], said: str) -> None:
+    """Wrong usage says what to leave out, before anything is loaded."""
+    done = CliRunner().invoke(demo, arguments)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_a_new_key_lets_in_who_has_it() -> None:
+    """Each run has its own."""
+    key, keys = new_key()
+    assert keys.accepts(key)
+    assert not keys.accepts(new_key()[0])
+
+
+def test_the_key_stands_where_browsers_keep_it_to_themselves() -> None:
+    """A fragment is never sent to a server, and so to no log."""
+    assert page_address(HINTS, "127.0.0.1") == "http://127.0.0.1:8765/demo/"
+    assert page_address(HINTS.replace("ws", "wss"), "127.0.0.1", "k").endswith("https://127.0.0.1:8765/demo/#key=k")
+    everywhere = page_address("wss://0.0.0.0:8765/v1/hints", "0.0.0.0", "k")
+    assert everywhere == f"https://{own_address('0.0.0.0')}:8765/demo/#key=k"
+    assert own_address("192.0.2.7") == "192.0.2.7"
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    """With the command that starts one."""
+    with pytest.raises(SettingError, match=r"http://127\.0\.0\.1:9 .*termcue serve"):
+        asks_for_key("http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("keys", [None, new_key()[1]])
+def test_a_running_server_is_asked_whether_it_wants_a_key(keys: ApiKeys | None) -> None:
+    """So that the page shows the field for it."""
+
+    async def run() -> bool:
+        async with HintServer(ServerConfig(port=0), {"tones": tone_glossary()}, keys) as server:
+            return await asyncio.to_thread(asks_for_key, server.http_url)
+
+    assert asyncio.run(run()) == (keys is not None)
+
+
+def test_without_gradio_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is an extra; whoever lacks it reads how to get it."""
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    done = CliRunner().invoke(demo, [])
+    assert done.exit_code == 1
+    assert "pip install '.[demo]'" in done.output
+
+
+def test_a_self_signed_certificate_serves() -> None:
+    """A context with a certificate, and no key left on the disk."""
+    server = self_signed_tls(("localhost", "127.0.0.1"))
+    client = ssl.create_default_context()
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+        writer.close()
+        await writer.wait_closed()
+
+    async def run() -> bytes:
+        async with await asyncio.start_server(greet, "127.0.0.1", 0, ssl=server) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
+            heard = await reader.read()
+            writer.close()
+            return heard
+
+    assert asyncio.run(run()) == b"hello"
+    assert list(Path(gettempdir()).glob("termcue-tls-*")) == []
+
+
+def test_without_openssl_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is served without the encryption that was asked for."""
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SettingError, match="install it, or give --tls-cert"):
+        self_signed_tls(("localhost",))
+
+
+def test_the_desk_publishes_and_reads_back(tmp_path: Path) -> None:
+    """What is published is told to who serves it, and stands in the table with all its columns."""
+    told: list[str] = []
+    places = Places(tmp_path / "data", tmp_path / "cache")
+    desk = Desk(lambda _: None, load_folder(None), places, published=told.append)
+    done = desk.publish(Upload("talk", "talk.csv", b"term,de,note\nleisure,Musse,x\n,leer,\n"))
+    assert (done.is_new, done.previous, told) == (True, "", ["talk"])
+    assert done.report["entries"] == 1
+    again = desk.publish(Upload("talk", "talk.csv", b"term,de,note\nleisure,Freizeit,x\n"))
+    assert again.counts == {"added": 0, "removed": 0, "changed": 1}
+    assert again.changes["changed"] == ["leisure: translation_de Musse → Freizeit"]
+    opened = desk.open("talk")
+    row = dict(zip(*opened.table, strict=True))
+    assert (row["term"], row["translation:de"], row["note"]) == ("leisure", "Freizeit", "x")
+    thresholds = [stop.threshold for stop in opened.dial]
+    assert thresholds == sorted(thresholds, reverse=True)
+
+
+def test_a_glossary_that_is_published_elsewhere_is_said_so(tmp_path: Path) -> None:
+    """The page then shows the server's translations alone."""
+    desk = Desk(lambda _: None, load_folder(None), Places(tmp_path, tmp_path))
+    with pytest.raises(GlossaryError, match="published elsewhere"):
+        desk.open("talks")
