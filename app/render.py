@@ -18,6 +18,7 @@ from streaming.protocol import (
     Abstain,
     Begin,
     GlossaryUpdated,
+    HintRetracted,
     Metadata,
     ServerMessage,
     SpeechEndedMessage,
@@ -94,6 +95,7 @@ class HintTable:
         )
         self._layers: list[str] = []
         self._hints = 0
+        self._interim: dict[str, TermHint] = {}
         self._has_header = False
         self._shown_second = -1
 
@@ -117,6 +119,8 @@ class HintTable:
                 self._greet(message)
             case TermHint():
                 self._show_hint(message)
+            case HintRetracted():
+                self._show_withdrawal(message)
             case Abstain():
                 self._print(message.start, f"({message.reason})", "", f"{message.best_score:.2f}", style="dim")
             case SpeechStartedMessage():
@@ -151,8 +155,15 @@ class HintTable:
         if message.is_final:
             self._hints += 1
             self._print(message.start, message.term, message.translation or "", f"{message.score:.2f}")
+            self._interim.pop(message.hint_id, None)
         elif message.rev == 1:
+            self._interim[message.hint_id] = message
             self._print(message.start, message.term, message.translation or "", "?", style="dim")
+
+    def _show_withdrawal(self, message: HintRetracted) -> None:
+        withdrawn = self._interim.pop(message.hint_id, None)
+        if withdrawn is not None:
+            self._print(withdrawn.start, withdrawn.term, "(withdrawn)", "", style="dim strike")
 
     def _print(self, start: float, *cells: str, style: str = "") -> None:
         if not self._has_header:

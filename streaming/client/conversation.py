@@ -68,6 +68,7 @@ class Conversation:
         self._begun_at_s = float("inf")
         self._keep_alive_s = options.keep_alive_s
         self._wake = asyncio.Event()
+        self._factor: float | None = None
         self._backoff = Backoff()
         self._lost_at_s: float | None = None
         self._worked_when_lost = -1
@@ -148,6 +149,8 @@ class Conversation:
         self._begun_at_s = time.monotonic()
         self._token = begin.resume_token or (self._token if begin.resumed else None)
         if begin.limits is not None:
+            if not begin.resumed:
+                self._factor = begin.limits.max_realtime_factor
             self._keep_alive_s = min(self._options.keep_alive_s, begin.limits.idle_timeout_s / 3)
         return True
 
@@ -181,10 +184,17 @@ class Conversation:
                     continue
                 idle_s = self._keep_alive_s - (now_s - sent_at_s)
                 pause_s = self._outgoing.pause_s
+                self._tell_of_pace(pause_s)
                 await self._sleep(idle_s if pause_s is None else min(idle_s, pause_s))
         except ConnectionClosed:
             # The receiver knows why.
             return
+
+    def _tell_of_pace(self, pause_s: float | None) -> None:
+        """Say once why a recording goes no faster."""
+        if pause_s is not None and self._factor is not None:
+            self._options.notify(f"the server takes audio at most {self._factor:g} times as fast as it is spoken")
+            self._factor = None
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -14,6 +14,7 @@ from streaming.protocol import (
     Begin,
     GlossaryPart,
     GlossaryUpdated,
+    HintRetracted,
     LatencyPart,
     Metadata,
     SpeechEndedMessage,
@@ -189,6 +190,20 @@ def test_an_interim_hint_is_shown_once_and_counted_never() -> None:
         table.show(message)
     rows = written.getvalue().splitlines()[1:]
     assert [row.split()[-1] for row in rows] == ["?", "0.91"]
+
+
+def test_a_withdrawn_hint_is_shown_as_withdrawn() -> None:
+    """Whoever read it learns that it was nothing; one that was never shown is not spoken of."""
+    table, written, _ = _table()
+    interim = replace(_hint("language model"), is_final=False)
+    for message in (
+        interim,
+        HintRetracted(seq=9, hint_id=interim.hint_id, reason="not_confirmed"),
+        HintRetracted(seq=10, hint_id="i99", reason="superseded"),
+    ):
+        table.show(message)
+    rows = written.getvalue().splitlines()[1:]
+    assert [("language model" in row, "(withdrawn)" in row) for row in rows] == [(True, False), (True, True)]
 
 
 def test_a_session_that_is_taken_up_is_not_introduced_again() -> None:
