@@ -43,7 +43,7 @@ def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bo
 
 
 def print_devices(as_json: bool) -> None:
-    """Print the microphones, the default one marked."""
+    """Print the microphones, the default one marked, and those that hear what the machine plays."""
     import json
 
     import click
@@ -62,14 +62,15 @@ def print_devices(as_json: bool) -> None:
                         "channels": device.channels,
                         "sample_rate": device.sample_rate,
                         "default": device.is_default,
+                        "system_sound": device.plays_back,
                     },
                     ensure_ascii=False,
                 )
             )
         else:
             mark = "*" if device.is_default else " "
-            click.echo(
-                f"{mark} {device.index:>3}  {device.name}  ({device.channels} channels, {device.sample_rate} Hz)"
-            )
+            kind = "system sound, " if device.plays_back else ""
+            size = f"{device.channels} channels, {device.sample_rate} Hz"
+            click.echo(f"{mark} {device.index:>3}  {device.name}  ({kind}{size})")
     if not devices:
         click.echo("termcue: no microphone is connected.", err=True)

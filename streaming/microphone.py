@@ -4,6 +4,7 @@ sounddevice is imported when a microphone is asked for, since it is an extra and
 """
 
 import queue
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from streaming.sources import Notify, ignore
 
 BLOCKS_PER_SECOND = 25
 MAX_SAMPLE_RATE = 192_000
+# Monitors of PulseAudio and PipeWire; WASAPI's loopback and the "Stereo Mix" of Windows; the virtual cables of macOS
+# and Windows.
+_PLAYS_BACK = re.compile(
+    r"\bmonitor of\b|\.monitor\b|loopback|stereo mix|blackhole|soundflower|vb-?(audio|cable)", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,11 @@ class InputDevice:
     channels: int
     sample_rate: int
     is_default: bool
+
+    @property
+    def plays_back(self) -> bool:
+        """Whether its name says that it records what the machine itself plays, such as a meeting, and no room."""
+        return _PLAYS_BACK.search(self.name) is not None
 
 
 def _sounddevice() -> ModuleType:

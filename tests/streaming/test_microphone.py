@@ -8,7 +8,7 @@ from typing import Any, Self
 import pytest
 
 from streaming.errors import AudioError
-from streaming.microphone import MicrophoneSource, input_devices
+from streaming.microphone import InputDevice, MicrophoneSource, input_devices
 
 DEVICES = [
     {"index": 0, "name": "Speaker", "max_input_channels": 0, "default_samplerate": 48_000.0},
@@ -57,6 +57,24 @@ def test_only_devices_that_record_are_listed(monkeypatch: pytest.MonkeyPatch) ->
     """A loudspeaker is not a microphone; the default one is marked."""
     _install(monkeypatch)
     assert [(d.name, d.is_default) for d in input_devices()] == [("Built-in Microphone", True), ("Booth USB", False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "plays_back"),
+    [
+        ("Monitor of Built-in Audio Analog Stereo", True),
+        ("alsa_output.pci-0000_00_1f.3.analog-stereo.monitor", True),
+        ("Speakers (Realtek Audio) [Loopback]", True),
+        ("Stereo Mix (Realtek Audio)", True),
+        ("BlackHole 2ch", True),
+        ("CABLE Output (VB-Audio Virtual Cable)", True),
+        ("Built-in Microphone", False),
+        ("Studio Monitor USB", False),
+    ],
+)
+def test_devices_that_hear_the_machine_are_known_by_their_names(name: str, plays_back: bool) -> None:
+    """The floor often comes out of a meeting, and not out of a room."""
+    assert InputDevice(1, name, 2, 48_000, False).plays_back is plays_back
 
 
 @pytest.mark.parametrize(("asked", "rate"), [(None, 44_100), ("usb", 48_000), ("2", 48_000), ("Built-in", 44_100)])
