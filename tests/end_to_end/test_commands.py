@@ -158,12 +158,19 @@ def test_reader_of_a_client_that_goes_away_is_no_error(environment: dict[str, st
     assert process.returncode == 1
 
 
+def _heed_interrupts() -> None:
+    """A shell lets its background jobs ignore SIGINT, and with them all that a test run in one of them starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_interrupt_of_a_client_waiting_for_input_is_quiet(environment: dict[str, str]) -> None:
     """Ctrl-C while a thread waits for standard input ends at once and in order."""
     with _server(environment, "--glossary", str(glossary_path())) as (_, url):
         command = _command("stream", "-", "--url", url, "--glossary", "glossary", "--json")
         pipe = subprocess.PIPE
-        with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=_heed_interrupts
+        ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write(bytes(3200))
