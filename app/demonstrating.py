@@ -15,7 +15,7 @@ from app.samples import recordings
 from app.watched import PublishedGlossary, Source, sources_of
 from app.wiring import IndexedGlossary, Model, by_id, catalogue_of, for_many, load_model, serve_glossary, warm_up
 from demo.desk import Recording
-from demo.site import MOUNT_PATH, PageSettings, demo_site
+from demo.site import MOUNT_PATH, PageSettings, demo_site, front_door
 from index_builder.publish import published
 from streaming.batching import ComputeSlots
 from streaming.catalogue import Catalogue
@@ -104,7 +104,7 @@ def staged(demonstration: Demonstration, names: Sequence[str]) -> Iterator[Stage
             watch.reload(glossary_id)
 
         desk = Desk(partial(_served, catalogue), folder, places, provider, served_at_once)
-        yield Stage(catalogue, model, slots, metrics, {MOUNT_PATH: _site(demonstration, desk)}, watch.reload)
+        yield Stage(catalogue, model, slots, metrics, _mounts(demonstration, desk), watch.reload)
 
 
 def serve_with_page(demonstration: Demonstration, names: Sequence[str]) -> None:
@@ -133,7 +133,7 @@ def serve_page_alone(demonstration: Demonstration) -> None:
         {},
         demonstration.keys,
         on_ready=demonstration.tell,
-        mounts={MOUNT_PATH: _site(demonstration, desk)},
+        mounts=_mounts(demonstration, desk),
     )
 
 
@@ -153,7 +153,7 @@ def _served(catalogue: Catalogue, glossary_id: str) -> Edition | None:
     return Edition(served.version, list(served.index.entries)) if isinstance(served, IndexedGlossary) else None
 
 
-def _site(demonstration: Demonstration, desk: Desk) -> object:
+def _mounts(demonstration: Demonstration, desk: Desk) -> Mapping[str, object]:
     bundled = [Recording(each.path.name, _title(each.path, each.words), each.path) for each in recordings()]
     keys = demonstration.keys
 
@@ -161,7 +161,7 @@ def _site(demonstration: Demonstration, desk: Desk) -> object:
         key = presented_key(authorizations, ())
         return keys is None or (key is not None and keys.accepts(key))
 
-    return demo_site(desk, bundled, demonstration.settings, allows)
+    return {MOUNT_PATH: demo_site(desk, bundled, demonstration.settings, allows), "": front_door()}
 
 
 def _title(path: Path, words: str) -> str:

@@ -65,7 +65,7 @@ class Desk:
         """Publish a file under an id; it is served when this returns.
 
         Raises:
-            GlossaryError: the file holds nothing usable.
+            GlossaryError: the file holds nothing usable, or is an edition of a version that is the last no more.
             SettingError: the id cannot be used.
             IndexFolderError: the disk refuses, or another process is publishing under this id.
         """
@@ -77,6 +77,11 @@ class Desk:
         glossary = with_published_ids(read, self.places)
         with self._publishing:
             before = self.served(upload.glossary_id) or self._current(upload.glossary_id)
+            if before is not None and upload.made_of not in ("", before.version):
+                raise GlossaryError(
+                    f"version {before.version} was published meanwhile, by another page or program: nothing was "
+                    "published. Note your changes, press 'Leave as it was', and make them in that version."
+                )
             review = Review(glossary, self.folder, self.provider)
             done = publish_glossary(glossary, [file], self.folder, self.places, settings, self.provider, review)
             self.published(upload.glossary_id)

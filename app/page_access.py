@@ -3,36 +3,32 @@
 import hashlib
 import secrets
 import socket
-import urllib.error
-import urllib.request
+from pathlib import Path
 
 from demo.site import MOUNT_PATH
-from streaming.errors import SettingError
 from streaming.protocol import HINTS_PATH
 from streaming.server.access import is_loopback
 from streaming.server.api_keys import ApiKeys
 
-_ANSWER_WITHIN_S = 10
-
-
-def asks_for_key(server: str) -> bool:
-    """Whether a running server asks for a key. Raises SettingError where nothing answers there."""
-    try:
-        with urllib.request.urlopen(f"{server}/v1/glossaries", timeout=_ANSWER_WITHIN_S):
-            return False
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code == 401:
-                return True
-            raise SettingError(f"{server} answers {error.code}: give the address of a termcue serve.") from error
-    except (OSError, ValueError) as error:
-        raise SettingError(f"no server answers at {server} ({error}); start one: termcue serve") from error
+# Typed by thumb on a phone: no capitals, nothing that looks like something else. Sixteen of them are 79 bits.
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 def new_key() -> tuple[str, ApiKeys]:
     """A key that nobody knows yet, and what lets in who has it."""
-    key = secrets.token_urlsafe(18)
+    key = "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
     return key, ApiKeys([hashlib.sha256(key.encode()).hexdigest()])
+
+
+def keys_of_page(file: Path | None, host: str) -> tuple[str, ApiKeys | None]:
+    """What lets in who opens the page: the keys of the file, else a new one, told too, where others reach the host.
+
+    Raises:
+        SettingError: the file cannot be used.
+    """
+    if file is not None:
+        return "", ApiKeys.load(file)
+    return ("", None) if is_loopback(host) else new_key()
 
 
 def own_address(host: str) -> str:

@@ -39,11 +39,19 @@ class OpenedGlossary:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A glossary file as it came from the page; `file_name` tells nothing but its own name."""
+    """A glossary file as it came from the page.
+
+    Attributes:
+        glossary_id: under which it is to be published.
+        file_name: its own name and nothing but it.
+        content: of the file.
+        made_of: the version that it is an edition of; "" for a file of its own.
+    """
 
     glossary_id: str
     file_name: str
     content: bytes
+    made_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +81,9 @@ class GlossaryDesk(Protocol):
         ...
 
     def publish(self, upload: Upload) -> PublishedUpload:
-        """Publish a file under an id, served when this returns. Raises TermCueError with the cure."""
+        """Publish a file under an id, served when this returns.
+
+        Raises:
+            TermCueError: with the cure; also where `made_of` is the last version no more.
+        """
         ...

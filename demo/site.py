@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from demo.desk import GlossaryDesk, Recording, Upload
-from demo.frame import framed_page
+from demo.frame import TITLE, framed_page
 from streaming.browser import CLIENT_MODULE
 from streaming.errors import TermCueError
 
@@ -63,7 +63,8 @@ def demo_site(desk: GlossaryDesk, recordings: Sequence[Recording], settings: Pag
         if content is None:
             return _failed(413, f"a glossary may have at most {MAX_UPLOAD_BYTES // 2**20} MiB here: termcue reindex it")
         name = _own_name(request.query_params.get("file", ""))
-        upload = Upload(request.path_params["glossary_id"], name, content)
+        made_of = request.query_params.get("made_of", "")
+        upload = Upload(request.path_params["glossary_id"], name, content, made_of)
         return _json(asdict(await run_in_threadpool(desk.publish, upload)))
 
     def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -88,6 +89,22 @@ def demo_site(desk: GlossaryDesk, recordings: Sequence[Recording], settings: Pag
             Mount("", framed_page(settings.server)),
         ]
     )
+
+
+def front_door() -> Router:
+    """What stands around the page on a server of its own: the way to it, and what browsers ask every host for."""
+    manifest = {"name": TITLE, "short_name": TITLE, "start_url": f"{MOUNT_PATH}/", "display": "standalone"}
+
+    async def to_the_page(_: Request) -> Response:
+        return RedirectResponse(f"{MOUNT_PATH}/")
+
+    async def icon(_: Request) -> Response:
+        return FileResponse(_STATIC / "icon.svg", media_type="image/svg+xml")
+
+    async def described(_: Request) -> Response:
+        return _json(manifest)
+
+    return Router([Route("/", to_the_page), Route("/favicon.ico", icon), Route("/manifest.json", described)])
 
 
 async def _client(_: Request) -> Response:

@@ -20,6 +20,21 @@ Examples:
   termcue demo --host 0.0.0.0 --ssl-self-signed      # a phone in the same room: open the address that is printed
   termcue demo --server http://127.0.0.1:8765 --port 8766
 """
+_TWO_KEYS = (
+    "{server} asks for a key, and one is needed for the page on {host} too: name a file that holds the server's keys "
+    "with --api-keys-file."
+)
+
+
+def _as_address(context: click.Context, parameter: click.Parameter, given: str | None) -> str:
+    """The address of a running server; "" for none."""
+    from app.running_server import server_address
+    from streaming.errors import SettingError
+
+    try:
+        return "" if given is None else server_address(given)
+    except SettingError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
 
 
 @click.command(epilog=EPILOG)
@@ -32,7 +47,12 @@ Examples:
 @click.option(
     "--target-lang", multiple=True, metavar="LANG", help="Language of a column, such as de; a second one may be given."
 )
-@click.option("--server", metavar="URL", help="Take a running server (termcue serve) instead of starting one.")
+@click.option(
+    "--server",
+    metavar="URL",
+    callback=_as_address,
+    help="Take a running server (termcue serve) instead of starting one.",
+)
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -56,7 +76,7 @@ def demo(
     *,
     glossary: tuple[str, ...],
     target_lang: tuple[str, ...],
-    server: str | None,
+    server: str,
     host: str,
     port: int,
     api_keys_file: Path | None,
@@ -82,8 +102,9 @@ def demo(
     except ImportError as error:
         raise click.ClickException(f"the page needs Gradio ({error}); install it: pip install '.[demo]'") from error
     from app.demonstrating import Demonstration, serve_page_alone, serve_with_page
-    from app.page_access import asks_for_key, new_key, own_address
+    from app.page_access import keys_of_page, own_address
     from app.places import Places
+    from app.running_server import asks_for_key
     from app.self_signed import self_signed_tls
     from app.serving import set_up_server_log
     from app.tls import server_tls
@@ -91,22 +112,17 @@ def demo(
     from demo.site import PageSettings
     from streaming.server import ServerConfig
     from streaming.server.access import is_loopback
-    from streaming.server.api_keys import ApiKeys
 
-    key, keys = "", None if api_keys_file is None else ApiKeys.load(api_keys_file)
-    if keys is None and not is_loopback(host):
-        key, keys = new_key()
+    needs_key = bool(server) and asks_for_key(server)
+    if needs_key and api_keys_file is None and not is_loopback(host):
+        raise click.UsageError(_TWO_KEYS.format(server=server, host=host), context)
+    key, keys = keys_of_page(api_keys_file, host)
     tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
     if ssl_self_signed:
         tls = self_signed_tls(tuple(dict.fromkeys(("localhost", "127.0.0.1", own_address(host)))))
     if tls is None and not is_loopback(host):
         note("warning: browsers give no microphone to pages over http:// from elsewhere; add --ssl-self-signed")
-    elsewhere = "" if server is None else server.rstrip("/").replace("ws", "http", 1)
-    settings = PageSettings(
-        server=elsewhere,
-        needs_key=asks_for_key(elsewhere) if elsewhere else keys is not None,
-        target_langs=target_lang[:2],
-    )
+    settings = PageSettings(server=server, needs_key=needs_key or keys is not None, target_langs=target_lang[:2])
     set_up_server_log("text")
     folder = load_folder(model)
     if (warning := calibration_warning(folder)) is not None:
@@ -114,6 +130,7 @@ def demo(
 
     def ready(address: str) -> None:
         note(f"the page is at {address}")
+        _warn_of_server(server, address, host)
         if _has_screen() if browser is None else browser:
             import webbrowser
 
@@ -129,25 +146,39 @@ def demo(
         places=Places.of(data_dir),
         ready=ready,
     )
-    if elsewhere:
+    if server:
         serve_page_alone(demonstration)
     else:
         serve_with_page(demonstration, glossary)
 
 
 def _wrong_usage(
-    server: str | None, glossary: tuple[str, ...], tls: tuple[Path | None, Path | None], is_self_signed: bool
+    server: str, glossary: tuple[str, ...], tls: tuple[Path | None, Path | None], is_self_signed: bool
 ) -> str:
     """What is wrong with options that do not go together; "" for nothing."""
     if (tls[0] is None) != (tls[1] is None):
         return "--tls-cert and --tls-key go together; give both."
     if is_self_signed and tls[0] is not None:
         return "--ssl-self-signed makes a certificate; leave --tls-cert and --tls-key out."
-    if server is not None and glossary:
+    if server and glossary:
         return "a running server has its own glossaries; leave --glossary out."
-    if server is not None and not server.startswith(("http://", "https://", "ws://", "wss://")):
-        return f"{server!r} is no address; give one such as http://127.0.0.1:8765."
     return ""
+
+
+def _warn_of_server(server: str, page: str, host: str) -> None:
+    """Say before anybody opens the page what will keep it from the running server; "" for none."""
+    if not server:
+        return
+    from urllib.parse import urlsplit
+
+    from app.running_server import knows_page, obstacles
+
+    parts = urlsplit(page)
+    for obstacle in obstacles(server, host, parts.scheme == "https"):
+        note(f"warning: {obstacle}")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if not knows_page(server, origin):
+        note(f"warning: {server} does not know this page; start it with: termcue serve --allow-origin {origin}")
 
 
 def _has_screen() -> bool:

@@ -1,8 +1,10 @@
 /** The board on the page: eight rows that never move, their buttons, the keys, the size of the letters. */
 
 import { fit } from "./fitting.js";
+import { memory } from "./memory.js";
 
 const SIZES = [0.6, 0.7, 0.85, 1, 1.2, 1.4, 1.7, 2];
+const USUAL_SIZE = 3;
 const ACTIONS = [
   ["right", "✓", "Right", "r"], ["wrong", "✗", "Wrong", "w"], ["pin", "pin", "Pin", "p"], ["mute", "mute", "Mute", "m"],
 ];
@@ -23,7 +25,9 @@ export class BoothView {
    * @param {(name: string, entryId?: string) => void} act told of "mute", "pin", "undo", "right", "wrong"
    */
   constructor(board, act) {
-    Object.assign(this, { board, act, langs: [""], size: Number(localStorage.getItem("termcue-size") ?? 3), pressed: null });
+    Object.assign(this, { board, act, langs: [""], kept: memory("localStorage"), pressed: null, listed: null });
+    const size = Number(this.kept.get("termcue-size") ?? USUAL_SIZE);
+    this.size = Number.isInteger(size) ? size : USUAL_SIZE;
     this.booth = document.getElementById("booth");
     this.rows = Array.from({ length: board.most }, () => this.#makeRow());
     document.getElementById("board").replaceChildren(...this.rows.map(({ element }) => element));
@@ -31,6 +35,8 @@ export class BoothView {
     document.getElementById("smaller").addEventListener("click", () => this.resize(-1));
     document.getElementById("undo").addEventListener("click", () => this.act("undo"));
     document.getElementById("full").addEventListener("click", () => this.fullScreen());
+    // A phone may have none.
+    document.getElementById("full").hidden = !document.fullscreenEnabled;
     document.addEventListener("keydown", (event) => this.#key(event));
     document.getElementById("history").closest("details").addEventListener("toggle", () => this.#drawHistory());
     this.resize(0);
@@ -46,20 +52,23 @@ export class BoothView {
 
   resize(step) {
     this.size = Math.max(0, Math.min(SIZES.length - 1, this.size + step));
-    localStorage.setItem("termcue-size", String(this.size));
+    this.kept.set("termcue-size", String(this.size));
     this.booth.style.setProperty("--size", String(SIZES[this.size]));
     if (step !== 0) this.act("resized");
   }
 
   fullScreen() {
     if (document.fullscreenElement) document.exitFullscreen();
-    else document.getElementById("termcue").requestFullscreen?.();
+    else if (document.fullscreenEnabled) document.getElementById("termcue").requestFullscreen().catch(() => {});
   }
 
   draw(nowS) {
     const shown = this.board.shown(nowS);
     const firstPinned = shown.findIndex((row) => row.isPinned);
-    this.rows.forEach((parts, place) => this.#fill(parts, shown[place], place === firstPinned));
+    this.rows.forEach((parts, place) => {
+      this.#fill(parts, shown[place], place === firstPinned);
+      if (shown[place]) for (const cell of [parts.term, parts.first, parts.second]) fit(cell);
+    });
     document.getElementById("history-count").textContent = `(${this.board.history.length})`;
     this.#drawHistory();
     document.getElementById("muted").textContent = this.board.muted.size === 0 ? "No term is muted."
@@ -73,6 +82,7 @@ export class BoothView {
     const parts = { element, entryId: null };
     for (const name of ["sign", "term", "first", "second", "acts"]) {
       parts[name] = Object.assign(document.createElement("span"), { className: `c-${name}` });
+      if (["term", "first", "second"].includes(name)) parts[name].dir = "auto";
       element.append(parts[name]);
     }
     for (const [name, sign, title, key] of ACTIONS) {
@@ -97,6 +107,10 @@ export class BoothView {
 
   #fill(parts, row, isFirstPinned) {
     const { element } = parts;
+    // What stands there already is left alone, so that it can be marked and copied.
+    const shown = JSON.stringify([row, this.langs, isFirstPinned]);
+    if (shown === parts.shown) return;
+    parts.shown = shown;
     parts.entryId = row?.entryId ?? null;
     element.className = row ? `row ${row.band.name}` : "row empty";
     element.toggleAttribute("aria-hidden", !row);
@@ -115,7 +129,6 @@ export class BoothView {
     parts.second.textContent = row && this.langs.length > 1 ? row.translations[this.langs[1]] ?? "–" : "";
     parts.first.lang = this.langs[0] ?? "";
     parts.second.lang = this.langs[1] ?? "";
-    if (row) for (const cell of [parts.term, parts.first, parts.second]) fit(cell);
     for (const button of parts.acts.children) {
       const name = button.dataset.act;
       const isOn = row && (name === "pin" ? row.isPinned : row.verdict === name);
@@ -127,11 +140,16 @@ export class BoothView {
   #drawHistory() {
     const list = document.getElementById("history");
     if (!list.closest("details").open) return;
+    const newest = this.board.history[0], listed = [newest, this.langs, this.board.history.length];
+    if (this.listed?.every((each, at) => each === listed[at])) return;
+    this.listed = listed;
     list.replaceChildren(...this.board.history.slice(0, 200).map((hint) => {
       const item = document.createElement("li");
       const minutes = Math.floor(hint.atS / 60), seconds = String(Math.floor(hint.atS % 60)).padStart(2, "0");
-      const shown = this.langs.map((lang) => hint.translations[lang] ?? "–").join(" · ");
-      item.textContent = `${minutes}:${seconds}  ${hint.term} → ${shown}${hint.isLate ? "  (came late)" : ""}`;
+      // Each text in a direction of its own, whatever stands in it.
+      const own = (text) => Object.assign(document.createElement("bdi"), { textContent: text });
+      const shown = this.langs.flatMap((lang, at) => [at === 0 ? " → " : " · ", own(hint.translations[lang] ?? "–")]);
+      item.append(`${minutes}:${seconds}  `, own(hint.term), ...shown, hint.isLate ? "  (came late)" : "");
       return item;
     }));
   }
@@ -142,10 +160,10 @@ export class BoothView {
     const act = { m: "mute", p: "pin", u: "undo", r: "right", w: "wrong" }[event.key.toLowerCase()];
     const steps = { ArrowDown: 1, ArrowUp: -1 };
     if (act && !event.repeat) this.act(act);
-    else if (event.key === "f" && !event.repeat) this.fullScreen();
+    else if (event.key.toLowerCase() === "f" && !event.repeat) this.fullScreen();
     else if (event.key === "+" || event.key === "=") this.resize(1);
     else if (event.key === "-" || event.key === "−") this.resize(-1);
-    else if (event.key in steps && !event.target.closest?.("[role=tablist]") && this.board.rows.length > 0) { this.board.move(steps[event.key]); this.act("chosen"); }
+    else if (event.key in steps && this.board.rows.length > 0) { this.board.move(steps[event.key]); this.act("chosen"); }
     else if (event.key === "Escape") { this.board.release(); this.act("chosen"); }
     else return;
     event.preventDefault();

@@ -5,6 +5,17 @@ import { languageName } from "./booth_view.js";
 const at = (id) => document.getElementById(id);
 
 export class Controls {
+  constructor() {
+    for (const list of document.querySelectorAll("#controls select")) {
+      let isPointed = false;
+      list.addEventListener("pointerdown", () => { isPointed = true; });
+      list.addEventListener("keydown", () => { isPointed = false; });
+      // A list that was pointed at lets the keys go again: m and p are the board's, and a list would jump by them.
+      list.addEventListener("change", () => { if (isPointed) list.blur(); });
+    }
+    navigator.mediaDevices?.addEventListener("devicechange", () => { if (!at("device").closest("label").hidden) this.#listDevices(); });
+  }
+
   /** Show what can be chosen for this source; while somebody is heard only what may change then. */
   show(isListening) {
     const kind = at("source").value, isAtRest = !isListening;
@@ -16,6 +27,12 @@ export class Controls {
       for (const label of document.querySelectorAll(`#controls .${name}`)) label.hidden = !isShown;
     }
     if (isAtRest && kind === "microphone" && globalThis.isSecureContext) this.#listDevices();
+  }
+
+  /** Show the field for the key while it is not known; once it is, the room is needed for other things. */
+  askKey(isAsked, key = "") {
+    for (const label of document.querySelectorAll(".for-key")) label.hidden = !isAsked;
+    at("key").value = key;
   }
 
   /** The languages of the columns, one or two. */

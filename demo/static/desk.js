@@ -1,24 +1,33 @@
 /** What the page asks of the servers over plain HTTP: glossaries to pick, read and publish. */
 
 import { langOf } from "./glossary_table.js";
+import { memory } from "./memory.js";
+
+const KEY = "termcue-key";
 
 export class DeskError extends Error {}
 
 export class Desk {
   constructor() {
-    // A key in the fragment never leaves the browser; it is taken off the address so that nobody reads it over a shoulder.
-    const shown = new URLSearchParams(location.hash.slice(1)).get("key");
-    if (shown) {
-      sessionStorage.setItem("termcue-key", shown);
-      history.replaceState(null, "", location.pathname + location.search);
-    }
-    this.key = sessionStorage.getItem("termcue-key") ?? "";
+    this.kept = memory("sessionStorage");
+    this.key = this.kept.get(KEY) ?? "";
     this.setup = null;
+    this.takeKey();
+  }
+
+  /** Take the key out of the fragment of the address: whether there was one. */
+  takeKey() {
+    // A fragment never leaves the browser; it is taken off so that nobody reads the key over a shoulder.
+    const shown = new URLSearchParams(location.hash.slice(1)).get("key");
+    if (!shown) return false;
+    this.setKey(shown);
+    history.replaceState(null, "", location.pathname + location.search);
+    return true;
   }
 
   setKey(key) {
     this.key = key.trim();
-    sessionStorage.setItem("termcue-key", this.key);
+    this.kept.set(KEY, this.key);
   }
 
   /** What the page is told when it opens. */
@@ -48,10 +57,15 @@ export class Desk {
     return this.#ask(`desk/glossaries/${encodeURIComponent(id)}`);
   }
 
-  /** Publish a file under an id: what became of it. */
-  publish(id, fileName, content) {
-    const address = `desk/glossaries/${encodeURIComponent(id)}?file=${encodeURIComponent(fileName)}`;
-    return this.#ask(address, { method: "POST", body: content });
+  /** Publish a file under an id: what became of it. Refused where it was made of another version than the last. */
+  publish(id, fileName, content, madeOf = "") {
+    const query = new URLSearchParams({ file: fileName, made_of: madeOf });
+    return this.#ask(`desk/glossaries/${encodeURIComponent(id)}?${query}`, { method: "POST", body: content });
+  }
+
+  /** Have a server elsewhere look for a new version at once; it may not serve that glossary at all. */
+  async reload(id) {
+    await this.#ask(`${this.setup.server}/v1/glossaries/${encodeURIComponent(id)}:reload`, { method: "POST" }).catch(() => {});
   }
 
   /** The bytes of a bundled recording. */
@@ -67,7 +81,9 @@ export class Desk {
     try {
       answer = await fetch(address, { ...options, headers });
     } catch (error) {
-      throw new DeskError("The server does not answer: is it still running?", { cause: error });
+      const isElsewhere = this.setup?.server && address.startsWith(this.setup.server);
+      throw new DeskError(isElsewhere ? `${this.setup.server} does not answer this page: is it running, and was it started with `
+        + `--allow-origin ${location.origin}?` : "The server does not answer: is it still running?", { cause: error });
     }
     if (answer.status === 401) {
       throw new DeskError(this.key ? "This key is not known here: type another one into the field Key."

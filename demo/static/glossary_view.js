@@ -9,22 +9,24 @@ const made = (tag, textContent, more = {}) => Object.assign(document.createEleme
 export class GlossaryView {
   /**
    * @param {Desk} desk where glossaries are read and published
-   * @param {(id: string) => Promise<void>} use told of a glossary that was published, to listen for it
+   * @param {(id: string, version: string) => Promise<boolean>} use told of a version that was published, to listen for
+   *   it: whether it is served
    */
   constructor(desk, use) {
-    Object.assign(this, { desk, use, opened: null, table: tableOf([]), isEditing: false });
+    Object.assign(this, { desk, use, opened: null, table: tableOf([]), isEditing: false, suggested: "" });
     at("book-search").addEventListener("input", () => this.#draw());
-    at("book-edit").addEventListener("click", () => this.#edit(true));
-    at("book-cancel").addEventListener("click", () => this.#edit(false));
+    at("book-edit").addEventListener("click", () => this.#fresh(true));
+    at("book-cancel").addEventListener("click", () => this.#fresh(false));
     at("book-add").addEventListener("click", () => {
       this.table.rows.unshift({});
       this.#draw();
       at("book").querySelector("input")?.focus();
     });
-    at("book-save").addEventListener("click", () => this.#publish(this.opened.id, "table.csv", csvOf(this.table)));
+    at("book-save").addEventListener("click", () => this.#publish(this.opened.id, "table.csv", csvOf(this.table), this.opened.version));
     at("upload-file").addEventListener("change", () => {
       const [file] = at("upload-file").files;
-      if (file && !at("upload-id").value) at("upload-id").value = idOf(file.name);
+      // The name of another file is no name for this one.
+      if (file && ["", this.suggested].includes(at("upload-id").value)) at("upload-id").value = this.suggested = idOf(file.name);
     });
     at("upload").addEventListener("click", async () => {
       const [file] = at("upload-file").files;
@@ -44,6 +46,16 @@ export class GlossaryView {
     this.#edit(false);
   }
 
+  /** What is edited, or shown again, is the last version, whoever published it. */
+  async #fresh(isEditing) {
+    this.#edit(false);
+    const { id } = this.opened;
+    const opened = await this.desk.read(id).catch(() => this.opened);
+    if (this.opened.id !== id) return;
+    this.show(opened, id);
+    this.#edit(isEditing);
+  }
+
   #edit(isEditing) {
     this.isEditing = isEditing;
     this.table = tableOf(this.opened?.table ?? []);
@@ -59,6 +71,7 @@ export class GlossaryView {
     const matching = found(rows, at("book-search").value);
     const head = document.createElement("thead"), body = document.createElement("tbody");
     head.append(document.createElement("tr"));
+    if (this.isEditing) head.firstChild.append(document.createElement("td"));
     head.firstChild.append(...used.map((name) => made("th", name.replace("translation:", "→ ").replaceAll("_", " "), { scope: "col" })));
     body.append(...matching.slice(0, MOST_ROWS).map((row) => this.#row(row, used)));
     at("book").replaceChildren(head, body);
@@ -68,10 +81,11 @@ export class GlossaryView {
 
   #row(row, used) {
     const line = document.createElement("tr");
+    if (this.isEditing) line.append(this.#remover(row));
     line.append(...used.map((name) => {
-      if (!this.isEditing) return made("td", row[name] ?? "");
+      if (!this.isEditing) return made("td", row[name] ?? "", { dir: "auto" });
       const cell = document.createElement("td");
-      const field = made("input", "", { type: "text", value: row[name] ?? "", ariaLabel: `${name} of ${row.term ?? "a new entry"}` });
+      const field = made("input", "", { type: "text", dir: "auto", value: row[name] ?? "", ariaLabel: `${name} of ${row.term ?? "a new entry"}` });
       field.addEventListener("input", () => { row[name] = field.value; });
       cell.append(field);
       return cell;
@@ -79,7 +93,18 @@ export class GlossaryView {
     return line;
   }
 
-  async #publish(id, fileName, content) {
+  #remover(row) {
+    const cell = document.createElement("td");
+    const button = made("button", "✕", { type: "button", title: "Take this entry out", ariaLabel: `Take out ${row.term ?? "a new entry"}` });
+    button.addEventListener("click", () => {
+      this.table.rows = this.table.rows.filter((each) => each !== row);
+      this.#draw();
+    });
+    cell.append(button);
+    return cell;
+  }
+
+  async #publish(id, fileName, content, madeOf) {
     if (!NAME.test(id)) {
       this.#tell("error", `${id} cannot be used as a name: take a-z, 0-9, ".", "_" and "-", beginning with a letter or digit.`);
       return;
@@ -87,10 +112,9 @@ export class GlossaryView {
     this.#tell("note", "Reading, checking and publishing …");
     for (const button of ["upload", "book-save"]) at(button).disabled = true;
     try {
-      const published = await this.desk.publish(id, fileName, content);
+      const published = await this.desk.publish(id, fileName, content, madeOf);
       this.isEditing = false;
-      this.#outcome(published);
-      await this.use(id);
+      this.#outcome(published, await this.use(id, published.report.version));
     } catch (error) {
       this.#tell("error", error.message);
     } finally {
@@ -103,9 +127,13 @@ export class GlossaryView {
     at("outcome").replaceChildren(made("p", `${signs[kind]} ${text}`, { className: `banner ${kind}` }));
   }
 
-  #outcome({ report, is_new: isNew, previous, changes, counts }) {
-    const parts = [made("p", isNew ? `✔ Published as ${report.id}, version ${report.version}, and in use.`
+  #outcome({ report, is_new: isNew, previous, changes, counts }, isServed) {
+    const parts = [made("p", isNew ? `✔ Published as ${report.id}, version ${report.version}${isServed ? ", and in use" : ""}.`
       : `✔ ${report.id} holds the same already: version ${report.version} stays.`, { className: "banner good" })];
+    if (!isServed) {
+      parts.push(made("p", `⚠ The server that listens does not have this version: it serves what lies on its own machine, and `
+        + `a new name only when it is started again (termcue serve --glossary ${report.id}).`, { className: "banner warning" }));
+    }
     parts.push(made("p", `${report.rows} rows: ${report.entries} entries, ${report.merged} merged, ${report.rejected.length} rejected. `
       + `${report.forms} spoken forms. Read as ${report.readings.join("; ")}.`));
     if (previous && isNew) {

@@ -7,12 +7,19 @@ import { cutOf } from "./judged.js";
 const LATE_S = 3;
 const KEPT_S = 60;
 const GOODBYE_MS = 5000;
+const STALLED_MS = 3000;
+const DEVICE_LOST = "No more sound: the device was pulled out, the shared tab was closed, or the permission was taken back. "
+  + "Choose what is heard and press Start.";
+// Said by the banner of the lag, which goes when the server has caught up.
+const TOLD_BY_LAG = new Set(["degraded_hop", "restored_hop"]);
 
 export class Listening extends EventTarget {
   #silence = { speechS: 0, loudest: 0, isSpeaking: false };
   #samples = 0;
+  #isEnding = false;
   #isOver = false;
   #wasLost = false;
+  #frameAtMs = performance.now();
 
   /**
    * Events: "changed" whenever something is to be drawn, "level" with {level}, "over" at the end.
@@ -47,6 +54,7 @@ export class Listening extends EventTarget {
 
   /** Stop; the last hints still come, if they come soon. */
   async stop() {
+    this.#isEnding = true;
     await this.source.stop();
     if (this.state !== "open") {
       this.stream.abort();
@@ -56,13 +64,17 @@ export class Listening extends EventTarget {
     setTimeout(() => this.stream.abort(), GOODBYE_MS);
   }
 
-  /** Tell the server what the listener thinks of a hint, and keep the sound around it. */
+  /** Tell the server what the listener thinks of a hint, and keep the sound around it, also when the session is over. */
   judge(verdict, hintId) {
     const hint = this.log.hints.findLast((each) => each.hint_id === hintId);
     if (!hint) return;
     this.stream.feedback(hintId, verdict);
     const { startS, endS } = cutOf(hint);
     const rate = this.source.sampleRate;
+    if (this.ring.start > hint.start * rate) {
+      this.banners.say("judged", "note", `The sound of "${hint.term}" is gone after a minute: this judgement makes no training row.`, 8);
+      return;
+    }
     const from = Math.max(this.ring.start, Math.round(startS * rate));
     const samples = this.ring.read(from, Math.round(endS * rate) - from);
     this.judged.set(hintId, { hint, verdict, samples, sampleRate: rate, startS: from / rate });
@@ -70,7 +82,16 @@ export class Listening extends EventTarget {
 
   /** Say every so often what is missing; the page calls it once a second. */
   tick() {
-    if (!this.source.isLive || this.state !== "open") return;
+    if (!this.source.isLive || this.#isEnding) return;
+    const isStalled = performance.now() - this.#frameAtMs > STALLED_MS;
+    if (isStalled) {
+      this.source.wake?.();
+      this.banners.say("stalled", "error", "No sound comes from the device: another program, a call or the sleep of this machine "
+        + "has taken it. If it does not come back by itself, press Stop and Start.");
+    } else {
+      this.banners.clear("stalled");
+    }
+    if (this.state !== "open" || isStalled) return;
     const { speechS, loudest, isSpeaking } = this.#silence;
     const said = silenceNotice({ sinceSpeechS: this.seconds - speechS, loudest, isSpeaking });
     if (said) this.banners.say("silence", "warning", said); else this.banners.clear("silence");
@@ -78,6 +99,7 @@ export class Listening extends EventTarget {
 
   #frame(pcm, level) {
     if (this.#isOver) return;
+    this.#frameAtMs = performance.now();
     this.#samples += pcm.length;
     this.#silence.loudest = Math.max(this.#silence.loudest, level);
     this.ring.append(pcm);
@@ -87,7 +109,8 @@ export class Listening extends EventTarget {
   }
 
   #ended(error) {
-    if (error) this.banners.say("failed", "error", error.message);
+    this.#isEnding = true;
+    if (error) this.banners.say("failed", "error", error.code === "device_lost" ? DEVICE_LOST : error.message);
     // However far behind the server is, it may finish.
     this.stream.close();
   }
@@ -103,7 +126,7 @@ export class Listening extends EventTarget {
         this.#silence = { speechS: message.timestamp, loudest: 0, isSpeaking: message.type === "SpeechStarted" };
         break;
       case "Lag": this.#lag(message); break;
-      case "Warning": this.banners.say(`warning-${message.code}`, "warning", message.message, 20); break;
+      case "Warning": if (!TOLD_BY_LAG.has(message.code)) this.banners.say(`warning-${message.code}`, "warning", message.message, 20); break;
       case "Error": if (!message.fatal) this.banners.say(`error-${message.code}`, "warning", message.message, 20); break;
     }
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
@@ -147,7 +170,7 @@ export class Listening extends EventTarget {
       this.#wasLost = false;
     } else if (state === "closed" && !this.#isOver) {
       this.#isOver = true;
-      for (const name of ["silence", "lag", "connection"]) this.banners.clear(name);
+      for (const name of ["silence", "stalled", "lag", "connection"]) this.banners.clear(name);
       this.source.stop();
       this.dispatchEvent(new Event("over"));
     }

@@ -10,7 +10,7 @@ import { GlossaryView } from "./glossary_view.js";
 import { Listening } from "./listening.js";
 import { SessionLog } from "./session_log.js";
 import { captured, decoded, recorded } from "./sound.js";
-import { setUpTabs, setUpTheme } from "./surroundings.js";
+import { ScreenLock, setUpTabs, setUpTheme } from "./surroundings.js";
 import { TrainingRows } from "./training_rows.js";
 
 const at = (id) => document.getElementById(id);
@@ -19,9 +19,9 @@ const nowS = () => performance.now() / 1000;
 class Page {
   constructor() {
     Object.assign(this, { desk: new Desk(), banners: new Banners(at("banners")), board: new Board(), session: null });
-    Object.assign(this, { log: new SessionLog(), lexicon: new Lexicon(), served: [], isDue: false, isStarting: false });
-    Object.assign(this, { controls: new Controls(), rows: new TrainingRows(), last: { seconds: 0, threshold: undefined } });
-    this.book = new GlossaryView(this.desk, (id) => this.usePublished(id));
+    Object.assign(this, { log: new SessionLog(), lexicon: new Lexicon(), served: [], isDue: false, isStarting: false, heard: null });
+    Object.assign(this, { controls: new Controls(), rows: new TrainingRows(), screen: new ScreenLock(), last: { seconds: 0, threshold: undefined } });
+    this.book = new GlossaryView(this.desk, (id, version) => this.usePublished(id, version));
     this.engineer = new EngineerView((threshold) => this.setThreshold(threshold));
     this.booth = new BoothView(this.board, (name, entryId) => this.act(name, entryId));
     addEventListener("resize", () => this.drawSoon());
@@ -30,6 +30,8 @@ class Page {
     at("glossary").addEventListener("change", () => this.useGlossary(at("glossary").value));
     for (const id of ["lang-first", "lang-second"]) at(id).addEventListener("change", () => this.useLanguages());
     at("key").addEventListener("change", () => { this.desk.setKey(at("key").value); this.readGlossaries(); });
+    addEventListener("hashchange", () => { if (this.desk.takeKey()) this.open(); });
+    addEventListener("beforeunload", (event) => { if (this.session || this.rows.isUnsaved) event.preventDefault(); });
     setInterval(() => { this.session?.tick(); this.board.tick(nowS()); this.draw(); }, 1000);
   }
 
@@ -39,10 +41,10 @@ class Page {
         + "page over https:// (termcue demo --ssl-self-signed), or on the machine itself as http://localhost. Files still work.");
     }
     try {
+      const isFirst = this.desk.setup === null;
       const setup = await this.desk.open();
-      for (const { name, title } of setup.recordings) at("source").append(new Option(`Recording: ${title}`, `recording:${name}`));
-      for (const label of document.querySelectorAll(".for-key")) label.hidden = !setup.needs_key;
-      at("key").value = this.desk.key;
+      if (isFirst) at("source").append(...setup.recordings.map(({ name, title }) => new Option(`Recording: ${title}`, `recording:${name}`)));
+      if (setup.server) at("goes-to").textContent = setup.server;
       await this.readGlossaries(setup.glossary);
     } catch (error) {
       this.banners.say("desk", "error", error.message);
@@ -55,12 +57,15 @@ class Page {
     try {
       this.served = await this.desk.glossaries();
     } catch (error) {
+      this.controls.askKey(this.desk.setup?.needs_key, this.desk.key);
       this.banners.say("desk", "error", error.message);
       return;
     }
+    this.controls.askKey(false);
     this.banners.clear("desk");
+    const before = at("glossary").value;
     at("glossary").replaceChildren(...this.served.map(({ id, terms }) => new Option(`${id} (${terms})`, id)));
-    if (this.served.some(({ id }) => id === wanted)) at("glossary").value = wanted;
+    at("glossary").value = [wanted, before].find((each) => this.served.some(({ id }) => id === each)) ?? this.served[0]?.id ?? "";
     await this.readGlossary(at("glossary").value);
   }
 
@@ -87,19 +92,28 @@ class Page {
 
   /** Listen for another glossary, without a break where a session runs. */
   async useGlossary(id) {
+    const { session } = this;
     try {
-      if (this.session) await this.session.stream.configure({ glossary: id, mute_entries: [] });
+      if (session) {
+        await session.stream.configure({ glossary: id, mute_entries: [] });
+        session.glossary = id;
+      }
       this.board.muted.clear();
-      await this.readGlossary(id);
     } catch (error) {
+      // What is shown is what is listened for.
+      at("glossary").value = session.glossary;
       this.banners.say("swap", "warning", error.message, 15);
     }
+    await this.readGlossary(at("glossary").value);
   }
 
-  async usePublished(id) {
+  /** Listen for a version that was published: whether the server has it. */
+  async usePublished(id, version) {
+    if (this.desk.setup.server) await this.desk.reload(id);
     await this.readGlossaries(id);
+    if (!this.served.some((each) => each.id === id && each.version === version)) return false;
     if (this.session && this.session.glossary !== id) await this.useGlossary(id);
-    if (this.session) this.session.glossary = id;
+    return true;
   }
 
   async setThreshold(threshold) {
@@ -139,9 +153,8 @@ class Page {
     this.engineer.begin(this.log, name);
     this.rows.begin(name);
     const chosen = this.engineer.chosen;
-    const isSet = chosen && at("dial").dataset.touched === "yes";
     const options = { glossary: at("glossary").value, targetLang: at("lang-first").value || undefined, profile: "booth" };
-    if (isSet) options.threshold = chosen.threshold;
+    if (chosen && at("dial").dataset.touched === "yes") options.threshold = chosen.threshold;
     if (this.desk.setup?.needs_key) options.getToken = () => this.desk.token();
     const session = new Listening({
       source, options, address: this.desk.streamAddress, banners: this.banners, board: this.board, log: this.log,
@@ -152,7 +165,7 @@ class Page {
     session.addEventListener("level", ({ detail }) => this.showLevel(detail));
     session.addEventListener("message", ({ detail }) => this.heed(detail));
     session.addEventListener("over", () => { this.session = null; at("connection").dataset.over = name; this.showLevel({ level: 0 }); this.controls.show(this.session !== null); this.draw(); });
-    this.session = session;
+    this.session = this.heard = session;
     session.begin();
     this.controls.show(this.session !== null);
   }
@@ -188,7 +201,9 @@ class Page {
 
   judge(verdict, entryId) {
     const hintId = this.board.judge(verdict, entryId);
-    if (hintId) this.session?.judge(verdict, hintId);
+    if (!hintId) return;
+    this.heard?.judge(verdict, hintId);
+    this.rows.isSaved = false;
   }
 
   showLevel({ level, atS }) {
@@ -211,6 +226,7 @@ class Page {
     at("connection").dataset.state = state;
     at("start").textContent = this.session ? "Stop" : "Start";
     at("start").classList.toggle("stop", this.session !== null);
+    this.screen.want(this.session !== null);
     this.booth.draw(nowS());
     at("quiet").textContent = this.board.rows.length > 0 ? "" : this.session ? "Listening. Terms of the glossary stand here as they are said."
       : "Press Start and speak: terms of the glossary stand here with their translations, before the sentence ends.";

@@ -1,7 +1,8 @@
 /**
  * Where sound comes from, each in the same way: s16le frames at one rate, with their level, until it stops or ends.
  *
- * A source is {sampleRate, isLive, seconds, run({onFrame, onEnded}), stop()}; `onFrame(Int16Array, level)`, level 0..1.
+ * A source is {sampleRate, isLive, seconds, run({onFrame, onEnded}), stop()}; `onFrame(Int16Array, level)`, level 0..1. A
+ * device has `wake()` too, for when its frames stay away.
  */
 import { Capture, openDisplaySound, openMicrophone } from "../client.js";
 
@@ -24,6 +25,8 @@ export async function captured(kind, deviceId) {
   return {
     sampleRate: capture.sampleRate, isLive: true, seconds: Infinity, label: media.getAudioTracks()[0].label,
     run: (listener) => Object.assign(heard, listener),
+    // A call on a phone, or its sleep, may have put the context to rest.
+    wake: () => capture.context.resume().catch(() => {}),
     stop: () => capture.stop(),
   };
 }

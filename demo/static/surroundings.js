@@ -1,4 +1,5 @@
-/** What surrounds the views: the tabs, dark and light. */
+/** What surrounds the views: the tabs, dark and light, a screen that stays on. */
+import { memory } from "./memory.js";
 
 /** Tabs as the ARIA practices have them: arrows move, one is in the order of Tab. `changed` is told. */
 export function setUpTabs(changed) {
@@ -27,18 +28,42 @@ export function setUpTabs(changed) {
 
 /** Dark or light as the system has it, until the button says otherwise. */
 export function setUpTheme(root, button) {
-  const system = matchMedia("(prefers-color-scheme: light)");
+  const system = matchMedia("(prefers-color-scheme: light)"), kept = memory("localStorage");
   const apply = () => {
-    const theme = localStorage.getItem("termcue-theme") ?? (system.matches ? "light" : "dark");
+    const theme = kept.get("termcue-theme") ?? (system.matches ? "light" : "dark");
     root.dataset.theme = document.documentElement.dataset.termcue = theme;
     document.body.classList.toggle("dark", theme === "dark");
     document.documentElement.style.colorScheme = theme;
     button.setAttribute("aria-label", theme === "dark" ? "Dark; change to light" : "Light; change to dark");
   };
   button.addEventListener("click", () => {
-    localStorage.setItem("termcue-theme", root.dataset.theme === "dark" ? "light" : "dark");
+    kept.set("termcue-theme", root.dataset.theme === "dark" ? "light" : "dark");
     apply();
   });
   system.addEventListener("change", apply);
   apply();
+}
+
+/** Keeps the screen on while it is wanted: a phone that goes dark stops listening. */
+export class ScreenLock {
+  #lock = null;
+  #isWanted = false;
+
+  constructor() {
+    // The browser takes it away from a page that is not seen.
+    document.addEventListener("visibilitychange", () => this.#ask());
+  }
+
+  want(isWanted) {
+    if (isWanted === this.#isWanted) return;
+    this.#isWanted = isWanted;
+    if (isWanted) this.#ask(); else this.#lock?.release();
+  }
+
+  async #ask() {
+    if (!this.#isWanted || document.visibilityState !== "visible") return;
+    // Refused where the battery is low: nothing to be done about it.
+    this.#lock = await navigator.wakeLock?.request("screen").catch(() => null);
+    if (!this.#isWanted) this.#lock?.release();
+  }
 }

@@ -91,10 +91,12 @@ function drawHints(pen, { log, startS, x, colour }) {
   for (const hint of log.hints.slice(-40)) {
     if (hint.end < startS) continue;
     const left = Math.max(0, x(hint.start));
-    const lane = Math.max(0, free.findIndex((until) => until <= left));
-    const top = 138 + lane * 20;
+    const lane = free.findIndex((until) => until <= left);
+    const top = 138 + Math.max(0, lane) * 20;
     pen.fillStyle = colour("accent");
     pen.fillRect(left, top, Math.max(3, x(hint.end) - left), 4);
+    // Where all lanes are full its mark must do: words over words cannot be read.
+    if (lane < 0) continue;
     pen.fillStyle = colour("text");
     const text = `${hint.term} ${hint.score.toFixed(2)}`;
     pen.fillText(text, left, top + 16);

@@ -1,6 +1,7 @@
 """`termcue demo`: who reaches the page, with which key, over which certificate."""
 
 import asyncio
+import re
 import ssl
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ from click.testing import CliRunner
 
 from app.commands.demo import demo
 from app.desk import Desk
-from app.page_access import asks_for_key, new_key, own_address, page_address
+from app.page_access import new_key, own_address, page_address
 from app.places import Places
+from app.running_server import asks_for_key, knows_page, obstacles, server_address
 from app.self_signed import self_signed_tls
 from app.wiring import load_folder
 from demo.desk import Upload
@@ -31,6 +33,8 @@ HINTS = "ws://127.0.0.1:8765/v1/hints"
         (["--tls-cert", "c.pem", "--tls-key", "k.pem", "--ssl-self-signed"], "leave --tls-cert and --tls-key out"),
         (["--server", "http://127.0.0.1:1", "--glossary", "talks"], "leave --glossary out"),
         (["--server", "talks"], "is no address"),
+        (["--server", "http://127.0.0.1:8765/other"], "is no address"),
+        (["--server", "http://a;script-src *"], "is no address"),
     ],
 )
 def test_options_that_do_not_go_together(arguments: list[str], said: str) -> None:
@@ -45,6 +49,13 @@ def test_a_new_key_lets_in_who_has_it() -> None:
     key, keys = new_key()
     assert keys.accepts(key)
     assert not keys.accepts(new_key()[0])
+
+
+def test_a_new_key_is_typed_on_a_phone() -> None:
+    """Four groups of four letters and digits that cannot be mistaken, and no two keys alike."""
+    made = {new_key()[0] for _ in range(50)}
+    assert len(made) == 50
+    assert all(re.fullmatch(r"([a-hjkmnp-z2-9]{4}-){3}[a-hjkmnp-z2-9]{4}", key) for key in made)
 
 
 def test_the_key_stands_where_browsers_keep_it_to_themselves() -> None:
@@ -71,6 +82,64 @@ def test_a_running_server_is_asked_whether_it_wants_a_key(keys: ApiKeys | None) 
             return await asyncio.to_thread(asks_for_key, server.http_url)
 
     assert asyncio.run(run()) == (keys is not None)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
+        ("ws://127.0.0.1:8765/v1/hints", "http://127.0.0.1:8765"),
+        ("wss://ws.example.com/", "https://ws.example.com"),
+        ("http://news.example:80", "http://news.example:80"),
+        ("http://[::1]:8765", "http://[::1]:8765"),
+    ],
+)
+def test_a_server_is_known_by_any_of_its_addresses(given: str, address: str) -> None:
+    """Also by the one that `termcue serve` prints, and with "ws" inside a name."""
+    assert server_address(given) == address
+
+
+def test_a_server_that_does_not_know_the_page_is_noticed() -> None:
+    """Before anybody opens a page that could show nothing."""
+    config = ServerConfig(port=0, allowed_origins=("http://127.0.0.1:8766",))
+
+    async def run() -> list[bool]:
+        async with HintServer(config, {"tones": tone_glossary()}, None) as server:
+            pages = ("http://127.0.0.1:8766", "http://localhost:8766")
+            return [await asyncio.to_thread(knows_page, server.http_url, page) for page in pages]
+
+    assert asyncio.run(run()) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "has_tls", "said"),
+    [
+        ("http://127.0.0.1:8765", "127.0.0.1", False, []),
+        ("http://127.0.0.1:8765", "127.0.0.1", True, []),
+        ("https://10.0.0.5:8765", "0.0.0.0", True, []),
+        ("http://127.0.0.1:8765", "0.0.0.0", False, ["works on this machine only"]),
+        ("http://10.0.0.5:8765", "127.0.0.1", True, ["a certificate too"]),
+    ],
+)
+def test_what_keeps_browsers_from_a_server_is_told(server: str, host: str, has_tls: bool, said: list[str]) -> None:
+    """What the page could only call a server that does not answer."""
+    found = obstacles(server, host, has_tls)
+    assert [any(part in each for each in found) for part in said] == [True] * len(found)
+
+
+def test_a_page_for_others_of_a_server_with_keys_needs_them_too() -> None:
+    """A key made for the page alone would open only half of it."""
+    _, keys = new_key()
+
+    async def run() -> tuple[int, str]:
+        async with HintServer(ServerConfig(port=0), {"tones": tone_glossary()}, keys) as server:
+            arguments = ["--server", server.http_url, "--host", "0.0.0.0"]
+            done = await asyncio.to_thread(CliRunner().invoke, demo, arguments)
+            return done.exit_code, done.output
+
+    code, output = asyncio.run(run())
+    assert code == 2
+    assert "--api-keys-file" in output
 
 
 def test_without_gradio_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,18 @@ from app.samples import recordings
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 MICROPHONE_RATE = 48_000
+MISSING = (
+    "Chromium is not installed, so nothing of the page is tested. On Debian, as root: apt-get update && "
+    "apt-get install --yes --no-install-recommends chromium fonts-dejavu-core. Elsewhere put one of these on the path: "
+    f"{', '.join(CHROMIUM_NAMES)}."
+)
 
 
 def chromium() -> str:
     """The browser of this machine."""
     found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if found is None:
-        pytest.fail("Chromium is not installed, so nothing of the page is tested: apt-get install chromium")
+        pytest.fail(MISSING, pytrace=False)
     return found
 
 

@@ -120,6 +120,9 @@ test("CSV is quoted, and nothing in it is computed by a spreadsheet", () => {
   const lines = toCsv([hint('=SUM("a",1)', { translation: null, score: 0.5 })]).split("\r\n");
   assert.ok(lines[0].startsWith("start,end,term,translation,score"));
   assert.ok(lines[1].startsWith(`1,1.5,"'=SUM(""a"",1)",,0.5,1,400,`));
+  for (const begun of ["+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"]) {
+    assert.ok(toCsv([hint(`${begun}1`)]).includes(`'${begun}1`), JSON.stringify(begun));
+  }
 });
 
 test("SRT and VTT hold a cue for each hint in the order of time", () => {

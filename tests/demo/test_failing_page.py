@@ -77,11 +77,13 @@ def test_a_server_that_lags_is_told(open_page: OpenPage, screenshots: Path) -> N
     def with_lag(route: WebSocketRoute) -> None:
         told = {"type": "Lag", "seq": 9_999, "audio_received_s": 9.0, "audio_processed_s": 4.8, "lag_s": 4.2}
         server = route.connect_to_server()
+        warning = {"type": "Warning", "seq": 9_998, "code": "degraded_hop", "message": "4.2 s behind: less often"}
         first = [True]
 
         def pass_on(text: str | bytes) -> None:
             route.send(text)
             if first.pop() if first else False:
+                route.send(json.dumps(warning))
                 route.send(json.dumps(told | {"dropped_windows": 3, "state": "skipping"}))
 
         server.on_message(pass_on)
@@ -89,6 +91,7 @@ def test_a_server_that_lags_is_told(open_page: OpenPage, screenshots: Path) -> N
     page.route_web_socket(re.compile(".*/v1/hints.*"), with_lag)
     listen(page)
     expect(page.locator(banner(page, "lag"))).to_contain_text("4.2 s behind; it leaves speech out")
+    expect(page.locator("#banners .banner")).to_have_count(1)
     page.screenshot(path=screenshots / "lag.png")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import xlsxwriter
 from playwright.sync_api import Page, expect
 
+from tests.demo.test_failing_page import banner
 from tests.demo.test_live_page import listen, play
 
 OpenPage = Callable[[], Page]
@@ -97,3 +98,59 @@ def test_a_file_that_is_no_glossary_is_said_so(open_page: OpenPage, tmp_path: Pa
     expect(page.locator("#outcome")).to_contain_text("is empty; put one term on each line")
     bring_in(page, workbook(tmp_path / "talk.xlsx", TALK), "../escape")
     expect(page.locator("#outcome")).to_contain_text("cannot be used")
+
+
+def test_two_editors_do_not_overwrite_each_other(open_page: OpenPage, tmp_path: Path) -> None:
+    """Who publishes second is told, loses nothing that was typed, and can begin from the last version."""
+    first, second = open_page(), open_page()
+    bring_in(first, workbook(tmp_path / "talk.xlsx", TALK), "shared")
+    expect(first.locator("#outcome")).to_contain_text("Published as shared")
+    second.reload()
+    second.select_option("#glossary", "shared")
+    second.click("#tab-glossary")
+    for page, said in ((second, "herzlos"), (first, "kalt")):
+        page.click("#book-edit")
+        page.get_by_label("translation:de of cold-hearted").fill(said)
+    first.click("#book-save")
+    expect(first.locator("#outcome .good")).to_contain_text("and in use")
+    second.click("#book-save")
+    expect(second.locator("#outcome .error")).to_contain_text("was published meanwhile")
+    expect(second.get_by_label("translation:de of cold-hearted")).to_have_value("herzlos")
+    second.click("#book-cancel")
+    expect(second.locator("#book")).to_contain_text("kalt")
+    second.click("#book-edit")
+    second.get_by_label("Take out amiable").click()
+    second.click("#book-save")
+    expect(second.locator("#outcome")).to_contain_text("0 added, 1 removed, 0 changed")
+
+
+def test_the_next_file_has_a_name_of_its_own(open_page: OpenPage, tmp_path: Path) -> None:
+    """The second file is no new version of the first; a name that was typed stays."""
+    page = open_page()
+    page.click("#tab-glossary")
+    for name in ("monday", "tuesday"):
+        page.set_input_files("#upload-file", workbook(tmp_path / f"{name}.xlsx", TALK))
+        expect(page.locator("#upload-id")).to_have_value(name)
+    page.fill("#upload-id", "mine")
+    page.set_input_files("#upload-file", tmp_path / "monday.xlsx")
+    expect(page.locator("#upload-id")).to_have_value("mine")
+
+
+def test_a_glossary_that_cannot_be_taken_is_not_shown_as_taken(open_page: OpenPage, tmp_path: Path) -> None:
+    """The list names what is listened for; published again after another was picked, the first one is taken back."""
+    page = open_page()
+    bring_in(page, workbook(tmp_path / "talk.xlsx", TALK), "taken")
+    expect(page.locator("#outcome")).to_contain_text("Published as taken")
+    page.click("#tab-live")
+    listen(page)
+    page.select_option("#glossary", "sample")
+    expect(page.locator("#board")).to_contain_text("selbstsüchtig")
+    page.evaluate("document.getElementById('glossary').append(new Option('gone', 'gone'))")
+    page.select_option("#glossary", "gone")
+    expect(page.locator(banner(page, "swap"))).to_be_visible()
+    expect(page.locator("#glossary")).to_have_value("sample")
+    bring_in(page, workbook(tmp_path / "more.xlsx", [*TALK[:3], ("leisure", "Mußezeit", "loisir")]), "taken")
+    expect(page.locator("#outcome .good")).to_contain_text("and in use")
+    page.click("#tab-live")
+    expect(page.locator("#glossary")).to_have_value("taken")
+    expect(page.locator("#board")).to_contain_text("Mußezeit")

@@ -24,6 +24,7 @@ def test_a_key_in_the_address_opens_the_page_and_leaves_it(browser: Browser, tmp
         page.goto(f"{server.page_url}#key={key}")
         expect(page.locator("#glossary option")).not_to_have_count(0)
         assert key not in page.url
+        expect(page.locator("#key")).to_be_hidden()
         page.click("#start")
         expect(page.locator("#board")).to_contain_text("leisure", timeout=30_000)
         visitor.close()

@@ -10,7 +10,7 @@ import pytest
 
 from app.samples import recordings
 from demo.desk import DialStop, OpenedGlossary, PublishedUpload, Recording, Upload
-from demo.site import MAX_UPLOAD_BYTES, MOUNT_PATH, PageSettings, demo_site
+from demo.site import MAX_UPLOAD_BYTES, MOUNT_PATH, PageSettings, demo_site, front_door
 from streaming.errors import GlossaryError
 from streaming.server import HintServer, ServerConfig
 from streaming.server.api_keys import ApiKeys, presented_key
@@ -55,7 +55,7 @@ def visit(
     site = demo_site(desk or FakeDesk(), [Recording("first", "The first", FIRST)], settings or PageSettings(), allows)
 
     async def run() -> None:
-        mounts = {MOUNT_PATH: site}
+        mounts = {MOUNT_PATH: site, "": front_door()}
         async with HintServer(ServerConfig(port=0), {"tones": tone_glossary()}, keys, mounts=mounts) as server:
             await asyncio.wait_for(scenario(server.http_url + MOUNT_PATH), 30)
 
@@ -179,5 +179,23 @@ def test_recordings_and_errors() -> None:
         status, _, body = await http("GET", page + "/desk/glossaries/other")
         assert (status, json.loads(body)["message"]) == (409, "other is not here; take tones")
         assert b"class HintStream" in (await http("GET", page + "/client.js"))[2]
+
+    visit(scenario)
+
+
+def test_the_server_of_the_page_leads_to_it() -> None:
+    """Whoever types the bare address comes to the page, and what browsers ask each host for is there."""
+
+    async def scenario(page: str) -> None:
+        server = page.removesuffix(MOUNT_PATH)
+        status, _, body = await http("GET", server + "/")
+        assert status == 200
+        assert 'id=\\"termcue\\"' in body.decode()
+        status, headers, body = await http("GET", server + "/favicon.ico")
+        assert (status, headers["content-type"]) == (200, "image/svg+xml")
+        assert body.startswith(b"<svg")
+        assert json.loads((await http("GET", server + "/manifest.json"))[2])["start_url"] == f"{MOUNT_PATH}/"
+        assert (await http("GET", server + "/nowhere"))[0] == 404
+        assert (await http("GET", server + "/v1/tokens"))[0] in (404, 405)
 
     visit(scenario)
