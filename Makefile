@@ -24,6 +24,7 @@ hints: $(BASE) ## Install into .venv, then stream the bundled recordings and pri
 	@$(BIN)/termcue listen sample
 
 test: $(DEV) ## Install the development tools into .venv, then run all tests
+	@command -v chromium chromium-browser google-chrome >/dev/null || echo "There is no Chromium: the tests of the page will fail and say what to install." >&2
 	@echo "Running all tests."
 	@$(BIN)/python -m pytest
 

@@ -2,25 +2,22 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.notes import counted, note
+from app.glossary_notes import tell_report
+from app.notes import note
 from app.places import Places
 from app.progress import progress_bar
 from app.wiring import SOURCE_LANG, AnyGlossary, LayeredGlossary, OpenGlossary, by_id
 from index_builder.build import build_index
 from index_builder.collection import without_collection
-from index_builder.formats import Columns, GlossaryFile, Languages, RejectedRow, parse_glossary, read_source
+from index_builder.formats import Columns, GlossaryFile, Languages, parse_glossary, read_source
 from index_builder.glossary import Glossary, assemble
 from index_builder.inflections import Inflections
-from index_builder.publish import (
-    cached_index,
-    load_current,
-    published,
-)
-from index_builder.report import IndexReport, by_importance
+from index_builder.publish import cached_index, load_current, published
+from index_builder.report import IndexReport
 from index_builder.vector_cache import form_cache
 from streaming.background import background_scores
 from streaming.catalogue import SEPARATOR
@@ -33,7 +30,6 @@ from streaming.providers import Provider
 from streaming.term_index import TermIndex
 
 SAMPLE_ID = "sample"
-SHOWN_WARNINGS = 3
 # Part of the cache's key: raised whenever the same file is read into other entries.
 READING = "5"
 _NO_ID = re.compile(r"[^a-z0-9._-]+")
@@ -139,42 +135,38 @@ def id_of(path: Path) -> str:
     return _NO_ID.sub("-", path.stem.lower()).strip("-._") or "glossary"
 
 
-def open_file(path: Path, folder: ModelFolder, places: Places, provider: Provider = "cpu") -> OpenGlossary:
-    """The index of a glossary file under the file's name. Raises GlossaryError."""
-    return _open_file(path, id_of(path), folder, places, provider)
+def open_file(
+    path: Path,
+    folder: ModelFolder,
+    places: Places,
+    provider: Provider = "cpu",
+    is_stopping: Callable[[], bool] = bool,
+) -> OpenGlossary:
+    """The index of a glossary file under the file's name; it is no longer built once `is_stopping`.
+
+    Raises:
+        GlossaryError: it cannot be read, holds nothing usable, or was not built.
+    """
+    return _open_file(path, id_of(path), folder, places, provider, is_stopping)
 
 
-def _open_file(path: Path, glossary_id: str, folder: ModelFolder, places: Places, provider: Provider) -> OpenGlossary:
+def _open_file(
+    path: Path,
+    glossary_id: str,
+    folder: ModelFolder,
+    places: Places,
+    provider: Provider,
+    is_stopping: Callable[[], bool] = bool,
+) -> OpenGlossary:
     def build(file: GlossaryFile, version: str) -> tuple[TermIndex, IndexReport]:
         parsed = parse_glossary(file, Languages(SOURCE_LANG, ""))
         glossary = assemble(glossary_id, [parsed], inflections=GlossarySettings().inflections)
-        return build_with(glossary, [file], folder, version, places, provider)
+        return build_with(glossary, [file], folder, version, places, provider, is_stopping)
 
     options = {"id": glossary_id, "reading": READING}
-    cached = cached_index(path, places.cache / "indexes", folder.encoder_id, build, options=options)
-    _tell(cached.report, path)
+    cached = cached_index(path, places.indexes, folder.encoder_id, build, options=options)
+    tell_report(cached.report, path)
     return OpenGlossary(glossary_id, cached.index)
-
-
-def _tell(report: IndexReport, path: Path) -> None:
-    """Say on standard error what a user would otherwise miss in the hints."""
-    note_rejected(path, report.rejected, report.rows)
-    for warning in by_importance(report.warnings)[:SHOWN_WARNINGS]:
-        note(f"warning: {f'{warning.entry}: ' if warning.entry else ''}{warning.message}")
-    if len(report.warnings) > SHOWN_WARNINGS:
-        note(f"and {len(report.warnings) - SHOWN_WARNINGS} more: termcue reindex {path} --check")
-    if not report.target_langs:
-        note(f"this glossary has no translations: {path}")
-
-
-def note_rejected(path: Path, rejected: Sequence[RejectedRow], rows: int) -> None:
-    """Say on standard error how many rows of a file are not used, and why the first is not."""
-    if rejected:
-        first = rejected[0]
-        note(
-            f"{len(rejected)} of {counted(rows, 'row')} of {path} are not used; the first is {first.file} line "
-            f"{first.line}: {first.value!r}: {first.reason}; all of them: termcue reindex {path} --check"
-        )
 
 
 @without_collection()
@@ -200,6 +192,7 @@ def build_with(
     version: str,
     places: Places,
     provider: Provider = "cpu",
+    is_stopping: Callable[[], bool] = bool,
 ) -> tuple[TermIndex, IndexReport]:
     """Build an index with a model's encoders, a progress bar on standard error meanwhile.
 
@@ -207,8 +200,15 @@ def build_with(
 
     Raises:
         IndexFolderError: the cache folder cannot be written.
+        GlossaryError: `is_stopping` was so before it was built.
     """
     started = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        if is_stopping():
+            raise GlossaryError(f"the index of {glossary.name} was built to {done} of {total} and then not wanted")
+        progress(done, total)
+
     cached = form_cache(places.cache / "forms", folder.encoder_id)
     with cached as cache, progress_bar(f"index of {glossary.name}") as progress:
         index = build_index(
@@ -218,7 +218,7 @@ def build_with(
             background_scores(folder),
             version=version,
             sources=[file.source for file in files],
-            progress=progress,
+            progress=tell,
             cache=cache,
         )
     return index, IndexReport.of(glossary, index, time.monotonic() - started)

@@ -21,3 +21,8 @@ class Places:
         data = environment.get("XDG_DATA_HOME") or home / ".local" / "share"
         cache = environment.get("XDG_CACHE_HOME") or home / ".cache"
         return cls(data=data_dir or Path(data) / "termcue", cache=Path(cache) / "termcue")
+
+    @property
+    def indexes(self) -> Path:
+        """Where the indexes of bare glossary files are kept."""
+        return self.cache / "indexes"

@@ -1,18 +1,29 @@
 """The versions of glossaries that a recorded session listened for, where they are still there."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.glossaries import open_file
+from app.notes import note
 from app.places import Places
 from app.wiring import Model, OpenGlossary, serve_glossary, serve_layers
-from index_builder.publish import is_same_content, load_current, load_version, published, version_folder, versions
+from index_builder.publish import (
+    cached_version,
+    is_same_content,
+    load_current,
+    load_version,
+    published,
+    version_folder,
+    versions,
+)
 from streaming.catalogue import SEPARATOR
 from streaming.errors import GlossaryError, IndexFolderError
 from streaming.layered_index import VERSION_SEPARATOR
 from streaming.providers import Provider
 from streaming.session import ServedGlossary
+from streaming.term_index import TermIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +55,37 @@ class RecordedVersions:
     def _open(self, glossary_id: str, version: str) -> OpenGlossary:
         folder, home = self.model.folder, self.places.data
         if glossary_id in self.files:
-            opened = open_file(self.files[glossary_id], folder, self.places, self.provider)
-            return OpenGlossary(glossary_id, opened.index)
+            return self._open_file(glossary_id, version)
+        if (exact := self._exact(glossary_id, version)) is not None:
+            return OpenGlossary(glossary_id, exact)
         if glossary_id not in published(home):
             raise GlossaryError(
-                f"the session listened for {glossary_id!r}, which is not published in {home}; give its file: "
-                f"--glossary FILE, or where it is published: --data-dir DIR"
+                f"the session listened for {glossary_id!r} in version {version}, which is neither published in {home} "
+                f"nor kept of a file; give the file as it was then: --glossary FILE, or where it is published: "
+                f"--data-dir DIR"
             )
-        if version in versions(home, glossary_id):
-            try:
-                exact = load_version(version_folder(home, glossary_id, version), folder.encoder_id)
-                return OpenGlossary(glossary_id, exact)
-            except IndexFolderError:
-                # Built by another model, which the replay tells; the current version may have been built by this one.
-                pass
         return OpenGlossary(glossary_id, load_current(home, glossary_id, folder.encoder_id))
+
+    def _open_file(self, glossary_id: str, version: str) -> OpenGlossary:
+        path = self.files[glossary_id]
+        index = open_file(path, self.model.folder, self.places, self.provider).index
+        if index.version != version:
+            kept = "" if self._exact(glossary_id, version) is None else "; without --glossary, it is replayed as it was"
+            note(
+                f"{path} is not what the session listened for: its version is {index.version}, not {version}, by "
+                f"content, name and model{kept}"
+            )
+        return OpenGlossary(glossary_id, index)
+
+    def _exact(self, glossary_id: str, version: str) -> TermIndex | None:
+        """That version, published or kept of a file that was served; None where it is gone or of another model."""
+        home, encoder_id = self.places.data, self.model.folder.encoder_id
+        there = versions(home, glossary_id) if glossary_id in published(home) else ()
+        for name in there:
+            if is_same_content(name, version):
+                with suppress(IndexFolderError):
+                    return load_version(version_folder(home, glossary_id, name), encoder_id)
+        return cached_version(self.places.indexes, version, encoder_id)
 
 
 def is_same_version(one: str, other: str) -> bool:

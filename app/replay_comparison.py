@@ -40,6 +40,13 @@ def products(messages: Iterable[ServerMessage]) -> list[Product]:
     return [message for message in messages if isinstance(message, Product)]
 
 
+def hints_in(told: Iterable[Product]) -> int:
+    """How many hints a listener was given for good: final ones, and the terms of term maps."""
+    return sum(
+        len(each.terms) if isinstance(each, TermMap) else isinstance(each, TermHint) and each.is_final for each in told
+    )
+
+
 def differences(recorded: Sequence[Product], replayed: Sequence[Product]) -> list[HintDifference]:
     """In what two streams of hints differ, in the order of the audio clock; numbers and wall clocks do not count."""
     found: list[HintDifference] = []

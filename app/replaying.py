@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
-from app.replay_comparison import HintDifference, differences, products
+from app.replay_comparison import HintDifference, differences, hints_in, products
 from app.replayed_glossaries import GlossaryMove, LoadGlossary, ReplayedGlossaries, glossary_moves
 from streaming.errors import RecordingError
 from streaming.messages import Begin, Error, Lag, ServerMessage
@@ -37,7 +37,7 @@ class Replay:
 
     Attributes:
         duration_s: audio that was heard.
-        recorded_hints: hints, withdrawals and term maps of the recording.
+        recorded_hints: final hints of the recording, and the terms of its term maps.
         replayed_hints: those of the replay.
         circumstances: what was otherwise; it may explain the differences.
         differences: in the hints.
@@ -82,8 +82,8 @@ def replay(recording: RecordedSession, model_id: str, load: LoadGlossary, is_sam
     ]
     return Replay(
         duration_s=session.received_s,
-        recorded_hints=len(before),
-        replayed_hints=len(after),
+        recorded_hints=hints_in(before),
+        replayed_hints=hints_in(after),
         circumstances=(*_otherwise(recording, begin, model_id, said), *versions),
         differences=tuple(found),
     )

@@ -5,7 +5,8 @@ import json
 import os
 from pathlib import Path
 
-from app.glossaries import GlossarySettings, id_of, note_rejected, read_glossaries
+from app.glossaries import GlossarySettings, id_of, read_glossaries
+from app.glossary_notes import note_rejected
 from app.places import Places
 from streaming.durable import replace_file
 from streaming.entries import Entry

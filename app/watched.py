@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from app.glossaries import id_of, open_file
+from app.notes import counted
 from app.places import Places
 from app.wiring import OpenGlossary
 from index_builder.publish import current, load_current, published
@@ -17,6 +18,9 @@ from streaming.errors import TermCueError
 from streaming.model_folder import ModelFolder
 from streaming.providers import Provider
 from streaming.session import ServedGlossary
+
+# So many can be gone from any file, however short, without a word.
+_FEW_TERMS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,10 @@ class PublishedGlossary:
     def load(self) -> ServedGlossary:
         """The current version. Raises IndexFolderError."""
         return self.serve(OpenGlossary(self.id, load_current(self.data_dir, self.id, self.encoder_id)))
+
+    def doubt(self, _: ServedGlossary, __: ServedGlossary) -> str | None:
+        """What was published is meant."""
+        return None
 
 
 @dataclass(slots=True)
@@ -76,6 +84,13 @@ class SavedGlossary:
         """What it holds now. Raises GlossaryError, OSError."""
         return self.serve(self.open())
 
+    def doubt(self, old: ServedGlossary, new: ServedGlossary) -> str | None:
+        """A file that has lost most of its terms was cut off more often than it was cleared."""
+        lost = old.terms - new.terms
+        if lost < _FEW_TERMS or new.terms > lost:
+            return None
+        return f"{self.path} has {new.terms} of {counted(old.terms, 'term')} left and may be saved halfway"
+
 
 Source: TypeAlias = PublishedGlossary | SavedGlossary
 
@@ -86,10 +101,12 @@ def sources_of(
     folder: ModelFolder,
     places: Places,
     provider: Provider,
+    is_stopping: Callable[[], bool] = bool,
 ) -> Callable[[], Mapping[str, Source]]:
     """Where these glossaries come from, files and published ids, by the ids they are served under.
 
-    Without names it is all that is published at the time when it is asked for.
+    Without names it is all that is published at the time when it is asked for. Files are no longer indexed once
+    `is_stopping`.
     """
 
     def published_glossary(glossary_id: str) -> Source:
@@ -101,7 +118,8 @@ def sources_of(
     for name in names:
         path = Path(name)
         if path.exists():
-            named[id_of(path)] = SavedGlossary(path, partial(open_file, path, folder, places, provider), serve)
+            opened = partial(open_file, path, folder, places, provider, is_stopping)
+            named[id_of(path)] = SavedGlossary(path, opened, serve)
         else:
             named[name] = published_glossary(name)
     return lambda: named

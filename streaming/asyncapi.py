@@ -23,7 +23,7 @@ from streaming.protocol_page import protocol_page
 from streaming.typed_json import JsonObject, JsonValue
 from streaming.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
 from streaming.wire_schema import description_of, parts_of, schema_of
-from streaming.wire_words import CLOSE_CODES, QUERY_KEYS
+from streaming.wire_words import CLOSE_CODES, PARAMETERS
 
 ASYNCAPI_FILE = Path(__file__).with_name("asyncapi.json")
 PAGE_FILE = Path(__file__).with_name("PROTOCOL.md")
@@ -92,7 +92,7 @@ def _channel(names: Sequence[str]) -> JsonObject:
                 "method": "GET",
                 "query": {
                     "type": "object",
-                    "properties": {key.name: {**key.schema, "description": key.meaning} for key in QUERY_KEYS},
+                    "properties": {each.name: {**each.schema, "description": each.meaning} for each in PARAMETERS},
                     "additionalProperties": False,
                 },
                 "bindingVersion": "0.1.0",

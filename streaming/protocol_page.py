@@ -13,7 +13,7 @@ from streaming.messages import (
 from streaming.protocol import encode
 from streaming.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
 from streaming.wire_schema import description_of, parts_of, type_words, wire_fields
-from streaming.wire_words import CLOSE_CODES, QUERY_KEYS, REJECTIONS, WARNINGS
+from streaming.wire_words import CLOSE_CODES, FATAL_ERRORS, PARAMETERS, REJECTIONS, WARNINGS
 
 _INTRODUCTION = f"""\
 # The wire protocol, version {PROTOCOL_VERSION}
@@ -34,13 +34,13 @@ anywhere. Text frames are JSON objects, in both directions, told from each other
   withdrawn; such hints come only to clients that ask for them (`interim_hints=true`).
 - `CloseStream` ends the stream: the last hints, `Metadata`, close 1000. `Finalize` decides on what was heard so far and
   answers with a marker called `finalize`; the stream goes on.
-- To resume after a broken connection: connect with `resume` and `last_seq`, and a key as before. What was missed comes
-  first, then a `Begin` with `resumed`, which takes no number; send again from PCM frame `audio_received_frames` on. An
-  old connection that still lives is closed with 4409.
+- To resume after a broken connection: connect with `resume` and `last_seq`, and the API key as before. What was missed
+  comes first, then a `Begin` with `resumed`, which takes no number; send again from PCM frame `audio_received_frames`
+  on. An old connection that still lives is closed with 4409.
 - A server that cannot keep up decides less often, then leaves windows out, counts them and says so (`Lag`).
 
-Keys go into the header `Authorization: Bearer KEY`, or the subprotocols `token, KEY`, or, from a browser, a short-lived
-`token` in the address.
+API keys go into the header `Authorization: Bearer KEY`, or the subprotocols `token, KEY`, or, from a browser, a
+short-lived `token` in the address.
 """
 
 
@@ -49,9 +49,9 @@ def protocol_page() -> str:
     server, client = list(SERVER_MESSAGES.values()), list(CLIENT_MESSAGES.values())
     sections = [
         _INTRODUCTION,
-        "## Keys of the address\n",
-        _table(("Key", "Meaning"), [(f"`{key.name}`", key.meaning) for key in QUERY_KEYS]),
-        "An unknown key, or one that is given twice, is refused.\n",
+        "## Parameters of the address\n",
+        _table(("Parameter", "Meaning"), [(f"`{each.name}`", each.meaning) for each in PARAMETERS]),
+        "An unknown parameter, or one that is given twice, is refused.\n",
         "## What a server says\n",
         *(_message(kind, SERVER_EXAMPLES) for kind in server),
         "## What a client says\n",
@@ -60,6 +60,11 @@ def protocol_page() -> str:
         *(f"### {part.__name__}\n\n{description_of(part)}\n\n{_fields(part)}" for part in parts_of([*server, *client])),
         "## Close codes\n",
         _table(("Code", "Meaning"), [(f"{code.value}", meaning) for code, meaning in CLOSE_CODES.items()]),
+        "## Codes of fatal errors\n",
+        _table(
+            ("Code", "Closes with", "Meaning"),
+            [(f"`{code}`", f"{closes.value}", meaning) for code, (closes, meaning) in FATAL_ERRORS.items()],
+        ),
         "## Codes of errors that are not fatal\n",
         _codes(REJECTIONS),
         "## Codes of warnings\n",

@@ -18,12 +18,12 @@ from streaming.typed_json import shown
 DEFAULT_PROFILE = "booth"
 LATEST = "latest"
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
-_KEYS = (
+_PARAMETERS = (
     *("glossary", "version", "source_lang", "target_lang", "encoding", "sample_rate", "channels", "profile"),
     *("interim_hints", "vad_events", "abstain_events", "format", "chunk_ms"),
 )
-# Keys of the connection, not of the session: the shell reads them.
-_CONNECTION_KEYS = ("resume", "last_seq", "token")
+# Parameters of the connection, not of the session: the shell reads them.
+_CONNECTION_PARAMETERS = ("resume", "last_seq", "token")
 _MIN_CHUNK_MS, _DEFAULT_CHUNK_MS, _MAX_CHUNK_MS = 320, 960, 30_000
 
 
@@ -138,8 +138,8 @@ def settings_of_query(query: str, served: Mapping[str, ServedGlossary]) -> tuple
     """The part of the address after "?" -> the settings of a session, and the glossary as it is served now.
 
     Raises:
-        RefusedSession: a key is unknown, given twice or out of range (4400), or the glossary or its version is not
-            served (4404). The value of an unknown key is never repeated: it may be a secret.
+        RefusedSession: a parameter is unknown, given twice or out of range (4400), or the glossary or its version is
+            not served (4404). The value of an unknown parameter is never repeated: it may be a secret.
     """
     asked = _unique_pairs(query)
     glossary_id, glossary = _asked_glossary(asked, served)
@@ -179,7 +179,10 @@ def resume_of(query: str) -> ResumeRequest | None:
         return ResumeRequest(asked["resume"], -1)
     if not text:
         raise RefusedSession(
-            "missing_key", CloseCode.CONFIG, "resume needs last_seq: the seq of the last message", field="last_seq"
+            "missing_parameter",
+            CloseCode.CONFIG,
+            "resume needs last_seq: the seq of the last message",
+            field="last_seq",
         )
     return ResumeRequest(asked["resume"], _integer(asked, "last_seq", 0))
 
@@ -190,19 +193,21 @@ def _unfit(field: str, value: str, cure: str) -> RefusedSession:
 
 def _unique_pairs(query: str) -> dict[str, str]:
     asked: dict[str, str] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        if key in _CONNECTION_KEYS:
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name in _CONNECTION_PARAMETERS:
             continue
-        if key not in _KEYS:
+        if name not in _PARAMETERS:
             raise RefusedSession(
-                "unknown_key",
+                "unknown_parameter",
                 CloseCode.CONFIG,
-                f"there is no key {shown(key)} in the address; the keys are: {', '.join(_KEYS)}",
-                field=key,
+                f"there is no parameter {shown(name)} in the address; there are: {', '.join(_PARAMETERS)}",
+                field=name,
             )
-        if key in asked:
-            raise RefusedSession("repeated_key", CloseCode.CONFIG, f"{key} is given twice: give it once", field=key)
-        asked[key] = value
+        if name in asked:
+            raise RefusedSession(
+                "repeated_parameter", CloseCode.CONFIG, f"{name} is given twice: give it once", field=name
+            )
+        asked[name] = value
     return asked
 
 
@@ -218,16 +223,11 @@ def served_glossary(
         also: a version of it that may be taken too, though it is no longer served.
 
     Raises:
-        RefusedSession: it is not (4404).
+        RefusedSession: it is not (4404), or one is named twice (4400).
     """
     glossary = served.get(glossary_id)
     if glossary is None:
-        names = glossary_id.split(",")
-        unknown = next((one for one in names if one not in served), glossary_id)
-        message = f"there is no glossary {shown(unknown)} here; there are: {', '.join(served) or 'none'}"
-        if unknown == glossary_id and (twice := next((one for one in names if names.count(one) > 1), None)) is not None:
-            message = f"glossary = {shown(glossary_id)} names {shown(twice)} twice: name each glossary once"
-        raise RefusedSession("unknown_glossary", CloseCode.GLOSSARY, message, field="glossary")
+        raise _no_such_glossary(glossary_id, served)
     if version in (LATEST, glossary.version):
         return glossary
     if also is not None and version == also.version:
@@ -236,12 +236,26 @@ def served_glossary(
     raise RefusedSession("unknown_version", CloseCode.GLOSSARY, message, field="version")
 
 
+def _no_such_glossary(glossary_id: str, served: Mapping[str, ServedGlossary]) -> RefusedSession:
+    names = glossary_id.split(",")
+    unknown = next((one for one in names if one not in served), None)
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if unknown is not None:
+        message = f"there is no glossary {shown(unknown)} here; there are: {', '.join(served) or 'none'}"
+    elif twice is not None:
+        message = f"glossary = {shown(glossary_id)} names {shown(twice)} twice: name each glossary once"
+        return RefusedSession("repeated_glossary", CloseCode.CONFIG, message, field="glossary")
+    else:
+        message = f"{len(names)} glossaries cannot be laid over each other here: name fewer"
+    return RefusedSession("unknown_glossary", CloseCode.GLOSSARY, message, field="glossary")
+
+
 def _asked_glossary(asked: Mapping[str, str], served: Mapping[str, ServedGlossary]) -> tuple[str, ServedGlossary]:
     glossary_id = asked.get("glossary")
     if glossary_id is None:
         there = ", ".join(served) or "none"
         message = f"glossary is missing in the address: add ?glossary=ID with one of {there}"
-        raise RefusedSession("missing_key", CloseCode.CONFIG, message, field="glossary")
+        raise RefusedSession("missing_parameter", CloseCode.CONFIG, message, field="glossary")
     return glossary_id, served_glossary(glossary_id, asked.get("version", LATEST), served)
 
 

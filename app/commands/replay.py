@@ -26,7 +26,8 @@ Examples:
     "--glossary",
     multiple=True,
     metavar="FILE",
-    help="Glossary file that was served, may be repeated; published ones are found by themselves.",
+    help="Glossary file to replay with, may be repeated. Published versions are found by themselves, and files that "
+    "were served while their index is kept.",
 )
 @json_option
 @model_option

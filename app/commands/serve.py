@@ -1,13 +1,16 @@
 """`termcue serve`: the live server."""
 
 import logging
+import threading
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from app.notes import counted, note
 from app.options import NamedPath, data_dir_option, model_option, provider_option
+from app.serve_limits import ServeLimits, limit_options, limited
 
 if TYPE_CHECKING:
     from streaming.providers import Provider
@@ -18,6 +21,8 @@ Examples:
   termcue serve --glossary terms.csv --glossary names.csv --port 9000
   termcue serve --host 0.0.0.0 --api-keys-file keys.txt --tls-cert cert.pem --tls-key key.pem
   termcue serve --glossary talks --max-sessions 32 --log-format json --record recordings
+  termcue serve --drain 60 --idle-timeout 120 --connections-per-address 2000 --max-file-size 2048
+  kill -HUP PID    # read the keys file and the glossaries again; sessions of removed keys end
 \b
 On the same port, over plain HTTP:
   GET /health, /ready, /metrics (Prometheus), /v1/glossaries
@@ -42,21 +47,6 @@ On the same port, over plain HTTP:
 @click.option(
     "--allow-origin", multiple=True, metavar="ORIGIN", help="Web page whose scripts may connect, may be repeated."
 )
-@click.option("--max-sessions", type=click.IntRange(min=1), default=8, show_default=True, help="Streams at a time.")
-@click.option(
-    "--max-realtime-factor",
-    type=click.FloatRange(min=1),
-    metavar="N",
-    help="How fast audio may come, in times the speed of speech. [default: 1.5 with keys, else as fast as it likes]",
-)
-@click.option(
-    "--resume-window",
-    type=click.FloatRange(min=0),
-    default=60,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long a session waits for a client whose connection broke.",
-)
 @click.option(
     "--record", type=NamedPath(), metavar="DIR", help="Keep audio and hints of each session there, for termcue replay."
 )
@@ -66,6 +56,7 @@ On the same port, over plain HTTP:
 @click.option("--log-terms", is_flag=True, help="Write the terms of hints to the log; audio never.")
 @click.option("--tls-cert", type=NamedPath(), metavar="FILE", help="Certificate chain in PEM; with --tls-key.")
 @click.option("--tls-key", type=NamedPath(), metavar="FILE", help="Private key of the certificate in PEM.")
+@limit_options
 @model_option
 @provider_option
 @data_dir_option
@@ -77,9 +68,6 @@ def serve(
     glossary: tuple[str, ...],
     api_keys_file: Path | None,
     allow_origin: tuple[str, ...],
-    max_sessions: int,
-    max_realtime_factor: float | None,
-    resume_window: float,
     record: Path | None,
     log_format: str,
     log_terms: bool,
@@ -88,11 +76,13 @@ def serve(
     model: Path | None,
     provider: "Provider",
     data_dir: Path | None,
+    **limits: Unpack[ServeLimits],
 ) -> None:
     """Serve hints to websocket clients at ws://HOST:PORT/v1/hints, until SIGTERM or Ctrl-C.
 
     A new version of a published glossary, or a file that is saved again, is taken over while people speak. Clients may
-    layer several glossaries: ?glossary=mine,shared. Without keys the server listens on this machine only.
+    layer several glossaries: ?glossary=mine,shared. Without keys the server listens on this machine only. SIGHUP reads
+    keys and glossaries again.
     """
     from app.glossaries import open_glossary, open_published
     from app.places import Places
@@ -112,9 +102,9 @@ def serve(
     from index_builder.publish import published
     from streaming.batching import ComputeSlots
     from streaming.catalogue_watch import CatalogueWatch
-    from streaming.protocol import Limits
-    from streaming.server import ConnectionConfig, ServerConfig, run_server
+    from streaming.server import ServerConfig, run_server
     from streaming.server.api_keys import ApiKeys
+    from streaming.server.hangup import Reread
     from streaming.server.metrics import ServerMetrics
 
     places = Places.of(data_dir)
@@ -128,19 +118,9 @@ def serve(
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together; give both.", context)
     keys = None if api_keys_file is None else ApiKeys.load(api_keys_file)
-    if max_realtime_factor is None and keys is not None:
-        max_realtime_factor = 1.5
-    config = ServerConfig(
-        host=host,
-        port=port,
-        max_sessions=max_sessions,
-        allowed_origins=allow_origin,
-        tls=server_tls(tls_cert, tls_key) if tls_cert and tls_key else None,
-        connection=ConnectionConfig(
-            limits=Limits(max_realtime_factor=max_realtime_factor, resume_window_s=resume_window)
-        ),
-        log_terms=log_terms,
-    )
+    tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
+    config = ServerConfig(host=host, port=port, allowed_origins=allow_origin, tls=tls, log_terms=log_terms)
+    config = limited(config, limits, has_keys=keys is not None)
     set_up_server_log(log_format)
     # In a log that programs read, every line is an object.
     tell = logging.getLogger(__name__).info if log_format == "json" else note
@@ -149,7 +129,9 @@ def serve(
         tell(warning)
     metrics, slots = ServerMetrics(), ComputeSlots(config.threads)
     loaded = for_many(load_model(folder, provider), slots, metrics.batched)
-    sources = sources_of(glossary, lambda each: serve_glossary(loaded, each), folder, places, provider)
+    stopping = threading.Event()
+    serve_one = partial(serve_glossary, loaded)
+    sources = sources_of(glossary, serve_one, folder, places, provider, stopping.is_set)
     # Asked before the glossaries are read, so that what is published meanwhile is noticed.
     stamps = {name: source.stamp() for name, source in sources().items()}
     # A glossary that was asked for must open; of all the published ones, those that can.
@@ -160,13 +142,14 @@ def serve(
     def get_ready() -> None:
         warm_up(loaded)
         held = sessions_held(loaded, config.threads)
-        if held < max_sessions:
+        if held < config.max_sessions:
             tell(
-                f"this machine holds about {counted(held, 'session')}: with more of --max-sessions {max_sessions} at a "
-                "time, hints are decided less often"
+                f"this machine holds about {counted(held, 'session')}: with more of --max-sessions "
+                f"{config.max_sessions} at a time, hints are decided less often"
             )
 
-    with CatalogueWatch(catalogue, sources, stamps) as watch:
+    reread_keys = None if api_keys_file is None else partial(ApiKeys.load, api_keys_file)
+    with CatalogueWatch(catalogue, sources, stamps, stopping=stopping) as watch:
         run_server(
             config,
             catalogue,
@@ -177,4 +160,5 @@ def serve(
             reload=watch.reload,
             record=None if record is None else recorder_into(record, folder),
             warm_up=get_ready,
+            reread=Reread(partial(watch.look, is_asked=True), reread_keys),
         )

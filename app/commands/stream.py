@@ -110,10 +110,18 @@ def stream(
         raise click.UsageError(ADVICE, context)
     if realtime and pace is not None:
         raise click.UsageError("--realtime is --pace 1: give one of the two", context)
+    if not glossary.strip(" ,"):
+        raise click.UsageError(f"--glossary {glossary!r} names no glossary: give one that the server serves", context)
     from app.render import HintTable, JsonLines
     from streaming.client import StreamOptions
+    from streaming.client.address import hints_address
+    from streaming.errors import WireError
     from streaming.sources import RealTimeSource
 
+    try:
+        hints_address(url, StreamOptions(glossary=glossary))
+    except WireError as error:
+        raise click.UsageError(f"--url: {error}", context) from error
     audio = open_source(source, sample_rate, device, realtime, notify=note)
     if pace is not None and source != MICROPHONE:
         audio = RealTimeSource(audio, speed=pace)

@@ -4,7 +4,7 @@
 """
 
 from index_builder.publish.canaries import check_canaries
-from index_builder.publish.index_cache import MAX_CACHED, Build, CachedIndex, cached_index
+from index_builder.publish.index_cache import MAX_CACHED, Build, CachedIndex, cached_index, cached_version
 from index_builder.publish.lock import sole_publisher
 from index_builder.publish.names import check_id, content_key, is_same_content, version_name
 from index_builder.publish.prune import Pruned, prune
@@ -28,6 +28,7 @@ __all__ = [
     "Pruned",
     "Switch",
     "cached_index",
+    "cached_version",
     "check_canaries",
     "check_id",
     "content_key",

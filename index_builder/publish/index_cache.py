@@ -19,6 +19,8 @@ from streaming.term_index import TermIndex
 
 MAX_CACHED = 16
 _KEY = re.compile(r"[0-9a-f]{32}")
+_VERSION_DIGITS = 12
+_VERSION = re.compile(rf"[0-9a-f]{{{_VERSION_DIGITS}}}")
 
 Build: TypeAlias = Callable[[GlossaryFile, str], tuple[TermIndex, IndexReport]]
 """Builds the index of a glossary file under the version given."""
@@ -64,11 +66,22 @@ def cached_index(
         if (found := _load_cached(folder, encoder_id)) is not None:
             os.utime(folder)
             return found
-        index, report = build(file, key[:12])
+        index, report = build(file, key[:_VERSION_DIGITS])
         shutil.rmtree(folder, ignore_errors=True)
         index.save(folder, report.to_bytes())
     _evict(cache_dir)
     return CachedIndex(index, report, fresh=True)
+
+
+def cached_version(cache_dir: Path, version: str, encoder_id: str) -> TermIndex | None:
+    """The index of the file that was once indexed under this version; None where it is not kept any more."""
+    if not _VERSION.fullmatch(version):
+        return None
+    for folder in sorted(cache_dir.glob(f"{version}*")):
+        if _KEY.fullmatch(folder.name) and (found := _load_cached(folder, encoder_id)) is not None:
+            os.utime(folder)
+            return found.index
+    return None
 
 
 def _load_cached(folder: Path, encoder_id: str) -> CachedIndex | None:

@@ -505,6 +505,12 @@ export class Continuity {
 
 // ---- the stream ----
 
+/** How long connections were tried for before one was given up that would come only after another delay. */
+export function triedFor(triedMs, delayMs, giveUpS) {
+  if (triedMs >= 50) return `tried for ${(triedMs / 1000).toFixed(1)} s`;
+  return `not tried again: the next try, in ${(delayMs / 1000).toFixed(1)} s, is later than the ${giveUpS} s to give up after`;
+}
+
 /** The address that asks for a stream. Throws TermCueError for what is no websocket address. */
 export function hintsAddress(url, options) {
   let address;
@@ -554,13 +560,14 @@ export class HintStream extends EventTarget {
   #heardAtMs = 0;
   #keepAliveMs;
   #wishes = {};
+  #muted;
   #asked = new Map();
   #requests = 0;
 
   /**
    * @param {string} url ws:// or wss://
-   * @param {object} options glossary, sampleRate; version, profile, threshold, sourceLang, targetLang, interimHints,
-   *   vadEvents, abstainEvents; `key`, or `getToken`, a function that fetches a token for each connection; aheadS, ringS,
+   * @param {object} options glossary, sampleRate; version, profile, threshold, muteEntries (ids of entries without hints),
+   *   sourceLang, targetLang, interimHints, vadEvents, abstainEvents; `key`, or `getToken`, a function that fetches a token for each connection; aheadS, ringS,
    *   giveUpS, keepAliveS
    */
   constructor(url, options) {
@@ -573,6 +580,8 @@ export class HintStream extends EventTarget {
     this.#outgoing = new Outgoing(options.sampleRate, this.options.aheadS, this.options.ringS);
     this.#keepAliveMs = this.options.keepAliveS * 1000;
     if (options.threshold !== undefined) this.#wishes.threshold = options.threshold;
+    this.#muted = new Set(options.muteEntries);
+    if (this.#muted.size > 0) this.#wishes.mute_entries = [...this.#muted];
     // Whoever made the stream may listen first.
     queueMicrotask(() => this.#connect());
   }
@@ -592,6 +601,19 @@ export class HintStream extends EventTarget {
     this.#outgoing.add({ type: "Configure", request_id, ...changes }, request_id);
     this.#pump();
     return new Promise((resolve, reject) => this.#asked.set(request_id, { resolve, reject, changes }));
+  }
+
+  /** Show no hints for these entries, or (`muted` false) show them again; resolves to `Configured`. */
+  mute(entryIds, muted = true) {
+    const before = this.#muted;
+    const changed = new Set(before);
+    for (const id of entryIds) muted ? changed.add(id) : changed.delete(id);
+    // Known at once: whoever mutes the next one while the server has not answered means both.
+    this.#muted = changed;
+    return this.configure({ mute_entries: [...changed] }).catch((error) => {
+      if (this.#muted === changed) this.#muted = before;
+      throw error;
+    });
   }
 
   /** Have the server decide on all audio so far; its `Marker` "finalize" follows the hints. */
@@ -721,6 +743,7 @@ export class HintStream extends EventTarget {
         delete this.#wishes.max_hints_per_window;
       }
       if (asked.changes.glossary !== undefined) delete this.#wishes.version;
+      if (asked.changes.mute_entries !== undefined) this.#muted = new Set(asked.changes.mute_entries);
       Object.assign(this.#wishes, asked.changes);
       asked.resolve(message);
     } else if (asked) {
@@ -777,7 +800,7 @@ export class HintStream extends EventTarget {
     if (cause !== 4410) this.#tries += 1;
     if (SESSION_GONE.has(cause)) this.#token = null;
     if (nowMs + delayMs - this.#lostAtMs > this.options.giveUpS * 1000) {
-      this.#fail(error, `${why} (tried for ${Math.round((nowMs - this.#lostAtMs) / 1000)} s)`);
+      this.#fail(error, `${why} (${triedFor(nowMs - this.#lostAtMs, delayMs, this.options.giveUpS)})`);
       return;
     }
     this.#begunAtMs = Infinity;

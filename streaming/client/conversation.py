@@ -13,7 +13,7 @@ from streaming.client.continuity import Continuity
 from streaming.client.errors import ServerUnreachable, StreamLost, StreamRefused
 from streaming.client.options import StreamOptions
 from streaming.client.outgoing import Outgoing
-from streaming.client.reconnecting import Backoff, Lost, plan_after
+from streaming.client.reconnecting import Backoff, Lost, plan_after, tried_for
 from streaming.errors import WireError
 from streaming.protocol import (
     PROTOCOL_VERSION,
@@ -217,7 +217,8 @@ class Conversation:
         if plan.session_gone:
             self._token = None
         if now_s + delay_s - self._lost_at_s > self._options.give_up_s:
-            raise self._failure(lost, f" (tried for {now_s - self._lost_at_s:.0f} s)")
+            tried = tried_for(now_s - self._lost_at_s, delay_s, self._options.give_up_s)
+            raise self._failure(lost, f" ({tried})")
         if not plan.at_once:
             self._options.notify(f"{_cause(self._url, lost)}; trying again in {delay_s:.1f} s")
         await asyncio.sleep(delay_s)

@@ -49,13 +49,14 @@ class HintStream:
     def __init__(self, url: str, options: StreamOptions) -> None:
         self._outgoing = Outgoing(options.format, options.ahead_s, options.ring_s)
         self._continuity = Continuity()
-        self._answers = Answers(self._outgoing, Configure(threshold=options.threshold))
+        wishes = Configure(threshold=options.threshold, mute_entries=options.mute_entries or None)
+        self._answers = Answers(self._outgoing, wishes)
         self._conversation = Conversation(
             url, options, self._outgoing, self._continuity, self._answers.wanted, self._receive
         )
         self._given: asyncio.Queue[ServerMessage | None] = asyncio.Queue()
         self._room, self._begun = asyncio.Event(), asyncio.Event()
-        self._muted: frozenset[str] = frozenset()
+        self._muted = frozenset(options.mute_entries)
         self._calls = count()
         self._is_closing = self._is_over = self._closes_when_read = self._is_awaited = False
         self._failure: Exception | None = None

@@ -11,8 +11,8 @@ from streaming.sources import Notify, ignore
 class StreamOptions:
     """What is asked of the server; None leaves a choice to it.
 
-    `threshold` (a probability) beats `profile`. With `term_map_ms` hints come as one `TermMap` for each chunk of so
-    much audio.
+    `threshold` (a probability) beats `profile`. There are no hints for `mute_entries`, which are ids of entries. With
+    `term_map_ms` hints come as one `TermMap` for each chunk of so much audio.
 
     `ahead_s` seconds of audio may be under way, so that a file goes as fast as the server works and no faster.
     `keep_alive_s` after the last frame of a source that pauses, the server is told that the client still lives.
@@ -29,6 +29,7 @@ class StreamOptions:
     api_key: str | None = None
     profile: str | None = None
     threshold: float | None = None
+    mute_entries: tuple[str, ...] = ()
     source_lang: str | None = None
     target_lang: str | None = None
     interim_hints: bool = False

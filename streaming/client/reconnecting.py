@@ -7,6 +7,8 @@ from typing import TypeAlias
 from streaming.protocol import CloseCode, Error
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.25, 8.0
+# What passes between the end of a connection and the first look at the clock.
+_NO_TIME_S = 0.05
 # Nothing gets better by asking again: the wish, the key, the glossary or the client itself is wrong.
 _NEVER = frozenset(
     {
@@ -52,6 +54,13 @@ def plan_after(lost: Lost) -> Plan:
         return None
     after_s = 0.0 if lost.error is None or lost.error.retry_after_s is None else lost.error.retry_after_s
     return Again(after_s, lost.cause in _SESSION_GONE, at_once=lost.cause == CloseCode.RESUME_EXPIRED)
+
+
+def tried_for(tried_s: float, delay_s: float, give_up_s: float) -> str:
+    """How long connections were tried for before one was given up that would come only after another delay."""
+    if tried_s >= _NO_TIME_S:
+        return f"tried for {tried_s:.1f} s"
+    return f"not tried again: the next try, in {delay_s:.1f} s, is later than the {give_up_s:g} s to give up after"
 
 
 class Backoff:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 from streaming.closing import Output, refusal
+from streaming.errors import SettingError
 from streaming.protocol import CloseCode
-from streaming.server.api_keys import ApiKeys, presented_key
+from streaming.server.api_keys import ApiKeys, digest_of, presented_key
 from streaming.server.tokens import ShortTokens
 
 _CURE = "send the header `Authorization: Bearer KEY`, the subprotocols `token, KEY`, or ?token= of POST /v1/tokens"
@@ -23,32 +24,49 @@ class Access:
     def __init__(self, keys: ApiKeys | None, allowed_origins: Sequence[str] = ()) -> None:
         self._keys = keys
         self.allowed_origins = tuple(allowed_origins)
-        self.tokens = ShortTokens()
+        self._tokens = ShortTokens()
+
+    def replace_keys(self, keys: ApiKeys) -> None:
+        """Let these in, and nobody else. Raises SettingError where there were none, which is another kind of server."""
+        if self._keys is None:
+            raise SettingError("this server began without API keys: start it again with --api-keys-file")
+        self._keys = keys
+
+    def key_of(self, authorizations: Sequence[str], subprotocols: Sequence[str] = (), query: str = "") -> bytes | None:
+        """Digest of the key, known or not, that a client comes with or that its token was made for; None for none."""
+        token = _token_in(query)
+        owner = None if token is None else self._tokens.owner_of(token)
+        # A token whose key was removed does not shut out who has a key beside it.
+        if owner is not None and self.lets_in(owner):
+            return owner
+        key = presented_key(authorizations, subprotocols)
+        return None if key is None else digest_of(key)
+
+    def lets_in(self, key: bytes | None) -> bool:
+        """Whether the key of that digest is good now; without keys there need be none."""
+        return self._keys is None or (key is not None and self._keys.holds(key))
+
+    def issue_token(self, authorizations: Sequence[str]) -> str:
+        """A token for who is let in with these."""
+        return self._tokens.issue(self.key_of(authorizations) or b"")
 
     def refused(
         self, authorizations: Sequence[str], subprotocols: Sequence[str] = (), query: str = ""
     ) -> tuple[Output, ...]:
         """Why a client is not let in, with what it presents; empty for a welcome one."""
-        if self._keys is None:
+        if self.lets_in(self.key_of(authorizations, subprotocols, query)):
             return ()
-        token = dict(parse_qsl(query, keep_blank_values=True)).get("token")
-        if token is not None and self.tokens.knows(token):
-            return ()
-        key = presented_key(authorizations, subprotocols)
-        if key is not None:
-            if self._keys.accepts(key):
-                return ()
+        if presented_key(authorizations, subprotocols) is not None:
             return refusal("wrong_key", CloseCode.AUTH, "this API key is not known here: ask the server's owner")
-        if token is not None:
+        if _token_in(query) is not None:
             message = "this token is not known, used or too old: ask POST /v1/tokens for another one"
             return refusal("wrong_token", CloseCode.AUTH, message)
         return refusal("no_key", CloseCode.AUTH, f"an API key is needed: {_CURE}")
 
     def admit(self, query: str) -> None:
         """A client that was not refused is let in: the token in its address is used."""
-        token = dict(parse_qsl(query, keep_blank_values=True)).get("token")
-        if token is not None:
-            self.tokens.redeem(token)
+        if (token := _token_in(query)) is not None:
+            self._tokens.redeem(token)
 
     def knows_page(self, origin: str | None, host: str | None) -> bool:
         """Whether a script of that origin may ask under that host; one that is no browser names no origin.
@@ -63,6 +81,10 @@ class Access:
     def _is_own(self, host: str) -> bool:
         name = _host_name(f"//{host}")
         return is_loopback(name) or any(_host_name(origin) == name for origin in self.allowed_origins)
+
+
+def _token_in(query: str) -> str | None:
+    return dict(parse_qsl(query, keep_blank_values=True)).get("token")
 
 
 def _authority(url: str) -> str | None:

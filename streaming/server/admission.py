@@ -63,15 +63,16 @@ class Admission:
             return websocket.respond(403, "pages of this origin may not connect: name it to --allow-origin\n")
         return None
 
+    def key_of(self, request: Request, query: str) -> bytes | None:
+        """Digest of the key that a client comes with; None for none."""
+        return self._access.key_of(request.headers.get_all("Authorization"), _offers(request), query)
+
     def refused(self, request: Request, query: str) -> tuple[Output, ...]:
         """Why a client is not let in: the server stops or has not begun, its key, the load. Empty for a welcome one."""
         retry_s = self._config.retry_after_s
         if self.is_stopping:
             return refusal("restart", CloseCode.RESTART, RESTART_MESSAGE, retry_after_s=retry_s)
-        offers = [
-            offer for line in request.headers.get_all("Sec-WebSocket-Protocol") for offer in parse_subprotocol(line)
-        ]
-        if refused := self._access.refused(request.headers.get_all("Authorization"), offers, query):
+        if refused := self._access.refused(request.headers.get_all("Authorization"), _offers(request), query):
             return refused
         if not self._is_ready():
             message = f"the server is still getting ready: try again in {retry_s:g} s"
@@ -91,3 +92,8 @@ class Admission:
             return False
         live = None if asked is None else self._sessions.find(asked.token)
         return live is not None and live.connection is not None
+
+
+def _offers(request: Request) -> list[str]:
+    """The subprotocols of a handshake."""
+    return [offer for line in request.headers.get_all("Sec-WebSocket-Protocol") for offer in parse_subprotocol(line)]

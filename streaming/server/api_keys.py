@@ -55,9 +55,17 @@ class ApiKeys:
 
     def accepts(self, key: str) -> bool:
         """Whether `key` is one of ours; takes equally long wherever it differs and whichever it matches."""
-        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+        return self.holds(digest_of(key))
+
+    def holds(self, digest: bytes) -> bool:
+        """Whether `digest` is that of one of ours; takes equally long, too."""
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         return any(matches)
+
+
+def digest_of(key: str) -> bytes:
+    """What is kept of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def presented_key(authorizations: Sequence[str], subprotocols: Sequence[str]) -> str | None:

@@ -21,6 +21,7 @@ from streaming.server.shared import Shared
 from streaming.session_settings import RefusedSession, ResumeRequest, resume_of
 
 RESTART_MESSAGE = "the server stops: connect again in a moment"
+KEY_REMOVED_MESSAGE = "the API key of this session was removed: ask the server's owner for another one"
 
 _LONGEST_TICK_S = 1.0
 # A goodbye to a socket whose client is elsewhere already.
@@ -29,23 +30,37 @@ logger = logging.getLogger(__name__)
 
 
 class Connection:
-    """One client from its greeting to its close. The session is called on a thread, for one frame after the other."""
+    """One client from its greeting to its close. The session is called on a thread, for one frame after the other.
 
-    def __init__(self, websocket: ServerConnection, session_id: str, shared: Shared) -> None:
+    `key` is the digest of the key by which it was let in.
+    """
+
+    def __init__(self, websocket: ServerConnection, session_id: str, shared: Shared, key: bytes | None = None) -> None:
         self.finished = asyncio.Event()
         self.session_id = session_id
+        self.key = key
         self._websocket = websocket
         self._shared = shared
         self._inbox = Inbox(shared.config.queue_bytes)
         self._tick_s = min(_LONGEST_TICK_S, shared.config.limits.idle_timeout_s / 4)
         self._overflows_told = 0
-        self._is_superseded = self._stopping = self._is_sending = self._has_said_all = False
+        self._is_superseded = self._is_stopping = self._is_revoked = self._is_sending = self._has_said_all = False
         self._live: LiveSession | None = None
         self._token = ""
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        """Over which the client is reached."""
+        return self._websocket.transport
+
     def stop(self) -> None:
         """Let the frame being worked on finish, then close with 1001."""
-        self._stopping = True
+        self._is_stopping = True
+        self._inbox.clear()
+
+    def revoke(self) -> None:
+        """Its key was removed: let the frame being worked on finish, then close with 4401."""
+        self._is_revoked = True
         self._inbox.clear()
 
     def supersede(self) -> None:
@@ -145,7 +160,9 @@ class Connection:
                 received = await self._inbox.get()
         except TimeoutError:
             return live.tick(time.monotonic())
-        if self._stopping:
+        if self._is_revoked:
+            return live.fail("key_removed", CloseCode.AUTH, KEY_REMOVED_MESSAGE)
+        if self._is_stopping:
             retry_s = self._shared.retry_after_s
             return live.fail("restart", CloseCode.RESTART, RESTART_MESSAGE, retry_after_s=retry_s)
         if received is not None:

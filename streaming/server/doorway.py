@@ -1,7 +1,24 @@
 """How many connections there may be before anybody knows what they want, and of one address."""
 
+import ipaddress
 from collections import Counter
 from typing import Protocol
+
+# What one customer of a provider gets; within it he takes addresses as he likes.
+_CUSTOMER_BITS = 64
+
+
+def household(address: str) -> str:
+    """Whose connections count together: an address of IPv4, also where it is mapped into IPv6, or a /64 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), _CUSTOMER_BITS), strict=False))
 
 
 class Caller(Protocol):
@@ -57,4 +74,9 @@ class Doorway:
     def clear(self) -> None:
         """Cut all that stand undecided."""
         for caller in list(self._undecided):
+            caller.abort()
+
+    def clear_all(self) -> None:
+        """Cut all."""
+        for caller in list(self._addresses):
             caller.abort()

@@ -1,42 +1,40 @@
 """A running server: lets clients in, gives each its connection, and answers plain HTTP on the same port."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.server import ServerProtocol
 
 from streaming.batching import ComputeSlots
 from streaming.errors import SettingError
 from streaming.protocol import HINTS_PATH, Error
 from streaming.server.access import Access, is_loopback
 from streaming.server.admission import Admission
-from streaming.server.announcing import SOCKET_LOG, AnnouncingProtocol, deliver
+from streaming.server.announcing import deliver
 from streaming.server.api_keys import ApiKeys
 from streaming.server.config import ServerConfig
 from streaming.server.connection import Connection
 from streaming.server.doorway import Doorway
 from streaming.server.http_app import Mounts, Site, application
-from streaming.server.http_front import HttpFront
 from streaming.server.http_side import Gate, HttpSide
+from streaming.server.leave import Leave, cut_stalled
+from streaming.server.listener import listen
 from streaming.server.live_session import LiveSession
 from streaming.server.metrics import ServerMetrics
 from streaming.server.resumable import ResumableSessions
 from streaming.server.shared import Record, Shared
 from streaming.session import ServedGlossary
 
-# Load balancers cut a connection that is silent for 60 s.
-_PING_INTERVAL_S = 20
-_CLOSE_TIMEOUT_S = 5
-_OPEN_TIMEOUT_S = 10
+# A connection that is cut gets so long to tidy up.
+_CUT_S = 0.5
 # Clients that have not said yet what they want.
 _MOST_UNDECIDED = 256
 # How often sessions are looked for that nobody takes up.
@@ -107,9 +105,18 @@ class HintServer:
             record=record,
             log_terms=config.log_terms,
         )
+        self._leave = Leave()
         self._ending: set[asyncio.Future[None]] = set()
-        site = application(self._site(reload), mounts or {})
-        self._http = HttpSide(Gate(site, self._access))
+        site = Site(
+            config=config,
+            shared=self._shared,
+            reload=reload,
+            access=self._access,
+            admission=self._admission,
+            leave=self._leave,
+            end=self._end_session,
+        )
+        self._http = HttpSide(Gate(application(site, mounts or {}), self._access))
         self._server: Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self.metrics.watch(lambda: self._admission.busy, lambda: self._sessions.parked)
@@ -117,7 +124,9 @@ class HintServer:
     async def __aenter__(self) -> Self:
         """Start to listen."""
         try:
-            self._server = await self._listen()
+            self._server = await listen(
+                self._config, self._serve_client, self._admission.refused_request, self._http.connection, self._doorway
+            )
         except OSError as error:
             where = f"{self._config.host} port {self._config.port}"
             raise SettingError(
@@ -136,19 +145,47 @@ class HintServer:
                 connection.stop()
             self._server.close(close_connections=False)
             self._doorway.clear()
-            deadline_s = time.monotonic() + self._config.drain_s
-            await self._http.close(self._config.drain_s)
-            try:
-                async with asyncio.timeout(max(0.0, deadline_s - time.monotonic())):
-                    await self._server.wait_closed()
-            except TimeoutError:
-                logger.warning("some clients did not take their goodbye within %g s", self._config.drain_s)
+            self._leave.begin(self._config.drain_s)
+            cutting = asyncio.create_task(cut_stalled(self._transports))
+            await self._http.close(self._leave)
+            await self._end_connections(self._server)
+            cutting.cancel()
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
         self._sessions.clear()
         await asyncio.gather(*self._ending, return_exceptions=True)
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _transports(self) -> list[asyncio.Transport]:
+        return [*self._http.transports, *(connection.transport for connection in self._connections)]
+
+    async def _end_connections(self, server: Server) -> None:
+        """Wait for the clients' goodbyes; who is still there at the end is cut."""
+        try:
+            async with self._leave.until_the_end():
+                await server.wait_closed()
+        except TimeoutError:
+            logger.warning("some clients did not take their goodbye in time, and were cut")
+            self._doorway.clear_all()
+            with contextlib.suppress(TimeoutError):  # a thread may still be at work for one of them
+                async with asyncio.timeout(_CUT_S):
+                    await server.wait_closed()
+
+    def hurry(self) -> None:
+        """Whoever is waited for while the server leaves is waited for no longer."""
+        self._leave.begin(0)
+
+    def replace_keys(self, keys: ApiKeys) -> None:
+        """Let these in from here on; sessions that were let in by another key end with 4401.
+
+        Raises:
+            SettingError: the server began without keys, and listens as such a one.
+        """
+        self._access.replace_keys(keys)
+        for connection in self._connections:
+            if not self._access.lets_in(connection.key):
+                connection.revoke()
 
     @property
     def url(self) -> str:
@@ -168,16 +205,6 @@ class HintServer:
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
         return f"{host}:{port}"
 
-    def _site(self, reload: Callable[[str], None] | None) -> Site:
-        return Site(
-            config=self._config,
-            shared=self._shared,
-            reload=reload,
-            access=self._access,
-            admission=self._admission,
-            end=self._end_session,
-        )
-
     async def _sweep(self) -> None:
         """Sessions that nobody takes up leave, though nobody asks for them."""
         while True:
@@ -190,40 +217,13 @@ class HintServer:
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
 
-    async def _listen(self) -> Server:
-        config = self._config
-
-        def websocket(server: Server, options: dict[str, Any]) -> ServerConnection:
-            return ServerConnection(AnnouncingProtocol(config.connection.limits), server, **options)
-
-        def front(_: ServerProtocol, server: Server, **options: Any) -> HttpFront:  # noqa: ANN401
-            make = partial(websocket, server, options)
-            send_timeout_s = config.connection.send_timeout_s
-            return HttpFront(make, self._http.connection, _OPEN_TIMEOUT_S, send_timeout_s, self._doorway, config.tls)
-
-        return await serve(
-            self._serve_client,
-            config.host,
-            config.port,
-            process_request=self._admission.refused_request,
-            # All that asyncio wants of it is a protocol, and the front passes all on to the library's connection.
-            create_connection=front,  # type: ignore[arg-type]
-            # Speech hardly compresses, and an inflated frame would escape the size check at its header.
-            compression=None,
-            open_timeout=_OPEN_TIMEOUT_S,
-            ping_interval=_PING_INTERVAL_S,
-            # A full inbox delays pongs behind audio; a client that is gone shows by the idle timer.
-            ping_timeout=None,
-            close_timeout=_CLOSE_TIMEOUT_S,
-            max_queue=4,
-            logger=SOCKET_LOG,
-        )
-
     async def _serve_client(self, websocket: ServerConnection) -> None:
         request = websocket.request
         if request is None:
             raise RuntimeError("a connection was handed over before its handshake")
         query = request.path.partition("?")[2]
+        # Asked first: with its admission a token is used up.
+        key = self._admission.key_of(request, query)
         refused = self._admission.refused(request, query)
         if refused:
             code = next(output.code for output in refused if isinstance(output, Error))
@@ -234,7 +234,7 @@ class HintServer:
             except ConnectionClosed:
                 logger.info("a client left before it was refused")
             return
-        connection = Connection(websocket, f"s_{secrets.token_hex(4)}", self._shared)
+        connection = Connection(websocket, f"s_{secrets.token_hex(4)}", self._shared, key)
         self._connections.add(connection)
         started = time.monotonic()
         try:

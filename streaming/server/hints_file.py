@@ -15,6 +15,7 @@ from streaming.closing import Close, Output
 from streaming.errors import AudioError
 from streaming.protocol import CloseCode, CloseStream, Error, encode
 from streaming.server.answers import error_response
+from streaming.server.connection import KEY_REMOVED_MESSAGE, RESTART_MESSAGE
 from streaming.server.inbox import Received
 from streaming.server.live_session import LiveSession
 from streaming.server.spooled import Spooled, TooBig, TooSlow
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from streaming.server.http_app import Site
 
 # What says how raw samples are to be read; a file says it itself.
-_RAW_KEYS = ("encoding", "sample_rate", "channels")
+_RAW_PARAMETERS = ("encoding", "sample_rate", "channels")
 _NOT_HERE = ("token", "resume", "last_seq")
 _STATUS = {CloseCode.GLOSSARY: 404, CloseCode.CONFIG: 400}
 # However a recording trickles in, it does not keep its place for longer.
@@ -42,10 +43,11 @@ async def hints_of_file(request: Request, site: "Site") -> Response:
         message = f"all places for recordings are taken: try again in {retry_s:g} s"
         return error_response(503, "overloaded", message, retry_s)
     asked = parse_qsl(request.url.query, keep_blank_values=True)
-    if senseless := next((key for key, _ in asked if key in _NOT_HERE), None):
-        return error_response(400, "unknown_key", f"{senseless} has no meaning for a recording: leave it out")
+    if senseless := next((name for name, _ in asked if name in _NOT_HERE), None):
+        return error_response(400, "unknown_parameter", f"{senseless} has no meaning for a recording: leave it out")
     try:
-        heard = _Heard(site, Spooled.begun())
+        key = site.access.key_of(request.headers.getlist("authorization"))
+        heard = _Heard(site, Spooled.begun(), key)
     except OSError as error:
         return _disk_full(error)
     try:
@@ -58,8 +60,8 @@ async def hints_of_file(request: Request, site: "Site") -> Response:
 class _Heard:
     """One recording on its way through a session; `close` gives its place back, however it ends."""
 
-    def __init__(self, site: "Site", spooled: Spooled) -> None:
-        self._site, self._spooled = site, spooled
+    def __init__(self, site: "Site", spooled: Spooled, key: bytes | None) -> None:
+        self._site, self._spooled, self._key = site, spooled, key
         self._live: LiveSession | None = None
         self._is_open = True
         site.admission.files += 1
@@ -78,7 +80,7 @@ class _Heard:
         if (refused := await self._spool(request)) is not None:
             return refused
         shared = self._site.shared
-        is_raw = any(key == "encoding" for key, _ in asked)
+        is_raw = any(name == "encoding" for name, _ in asked)
         try:
             source = None if is_raw else await shared.on_thread(self._spooled.source)
         except AudioError as error:
@@ -86,7 +88,7 @@ class _Heard:
         if source is not None and source.duration_s > _LONGEST_S:
             return self._refused(413, "recording_too_long", _TOO_LONG)
         if source is not None:
-            asked = [(key, value) for key, value in asked if key not in _RAW_KEYS]
+            asked = [(name, value) for name, value in asked if name not in _RAW_PARAMETERS]
             asked += [("sample_rate", str(source.format.sample_rate)), ("channels", str(source.format.channels))]
         self._live, outputs = await shared.opened(urlencode(asked), f"f_{secrets.token_hex(4)}", None)
         if self._live is None:
@@ -100,14 +102,18 @@ class _Heard:
 
     async def _spool(self, request: Request) -> Response | None:
         """Take the body in; what is answered where that fails."""
-        config = self._site.config
+        config, leave = self._site.config, self._site.leave
         patience_s = config.connection.limits.idle_timeout_s
         try:
-            await self._spooled.fill(request.stream(), config.max_file_bytes, patience_s, _WHOLE_BODY_S)
+            await self._spooled.fill(
+                request.stream(), config.max_file_bytes, lambda: leave.patience(patience_s), _WHOLE_BODY_S
+            )
         except TooBig:
             message = f"a recording may have at most {config.max_file_bytes} bytes: cut it"
             return self._refused(413, "file_too_big", message)
         except TooSlow:
+            if leave.is_begun:
+                return self._refused(503, "restart", RESTART_MESSAGE, config.retry_after_s)
             return self._refused(408, "too_slow", f"nothing came for {patience_s:g} s, or all of it took too long")
         except ClientDisconnect:
             return self._refused(400, "cut_off", "the recording broke off")
@@ -116,9 +122,9 @@ class _Heard:
             return _disk_full(error)
         return None
 
-    def _refused(self, status: int, code: str, message: str) -> Response:
+    def _refused(self, status: int, code: str, message: str, retry_after_s: float | None = None) -> Response:
         self.close()
-        return error_response(status, code, message)
+        return error_response(status, code, message, retry_after_s)
 
     async def _lines(
         self, live: LiveSession, greeting: Sequence[Output], chunks: Iterator[bytes]
@@ -126,11 +132,17 @@ class _Heard:
         shared = self._site.shared
         try:
             yield _written(greeting)
-            while (outputs := await shared.on_thread(lambda: _work_on_next(live, chunks))) is not None:
+            while not self._site.leave.is_over and self._site.access.lets_in(self._key):
+                outputs = await shared.on_thread(lambda: self._work_on_next(live, chunks))
+                if outputs is None:
+                    yield _written(await shared.on_thread(lambda: _finished(live)))
+                    return
                 if written := _written(outputs):
                     yield written
-            end = Received(encode(CloseStream()), time.monotonic())
-            yield _written(await shared.on_thread(lambda: live.receive(end, end.at_s, 0)))
+            if self._site.leave.is_over:
+                yield _written(live.fail("restart", CloseCode.RESTART, RESTART_MESSAGE, shared.retry_after_s))
+            else:
+                yield _written(live.fail("key_removed", CloseCode.AUTH, KEY_REMOVED_MESSAGE))
         except AudioError as error:
             yield _written(live.fail("unusable_audio", CloseCode.CONFIG, self._spooled.nameless(str(error))))
         finally:
@@ -139,12 +151,17 @@ class _Heard:
                     chunks.close()
             self.close()
 
+    def _work_on_next(self, live: LiveSession, chunks: Iterator[bytes]) -> list[Output] | None:
+        """What the session says of the next chunk; None after the last."""
+        chunk = self._spooled.next_of(chunks)
+        now_s = time.monotonic()
+        return None if chunk is None else live.receive(Received(chunk, now_s), now_s, 0)
 
-def _work_on_next(live: LiveSession, chunks: Iterator[bytes]) -> list[Output] | None:
-    """What the session says of the next chunk; None after the last."""
-    chunk = next(chunks, None)
-    now_s = time.monotonic()
-    return None if chunk is None else live.receive(Received(chunk, now_s), now_s, 0)
+
+def _finished(live: LiveSession) -> list[Output]:
+    """What the session says of the end of the recording."""
+    end = Received(encode(CloseStream()), time.monotonic())
+    return live.receive(end, end.at_s, 0)
 
 
 def _written(outputs: Sequence[Output]) -> bytes:

@@ -4,11 +4,12 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -22,9 +23,12 @@ from streaming.server.access import Access
 from streaming.server.admission import Admission
 from streaming.server.answers import error_response
 from streaming.server.config import ServerConfig
+from streaming.server.connection import RESTART_MESSAGE
 from streaming.server.hints_file import hints_of_file
+from streaming.server.leave import Leave
 from streaming.server.live_session import LiveSession
 from streaming.server.metrics import CONTENT_TYPE_LATEST
+from streaming.server.own_thread import on_own_thread
 from streaming.server.shared import Shared
 from streaming.server.tokens import TOKEN_LIFE_S
 from streaming.session import ServedGlossary
@@ -50,6 +54,7 @@ class Site:
         reload: looks for a new version of a glossary at once; None where nothing is looked for.
         access: who is let in.
         admission: whether there is room.
+        leave: when what is under way has to end.
         end: told of a session that is over.
     """
 
@@ -58,6 +63,7 @@ class Site:
     reload: Callable[[str], None] | None
     access: Access
     admission: Admission
+    leave: Leave
     end: Callable[[LiveSession], None]
 
 
@@ -98,7 +104,7 @@ def application(site: Site, mounts: Mounts) -> Starlette:
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type"],
     )
-    return Starlette(routes=routes, middleware=[cors], exception_handlers={404: _nothing_there, 405: _nothing_there})
+    return Starlette(routes=routes, middleware=[cors], exception_handlers={404: _nothing_there, 405: _wrong_method})
 
 
 async def _hints(_: Request, __: Site) -> Response:
@@ -123,8 +129,9 @@ async def _glossaries(_: Request, site: Site) -> Response:
     return _json({"glossaries": [_described(name, each) for name, each in site.shared.served.items()]})
 
 
-async def _tokens(_: Request, site: Site) -> Response:
-    return _json({"token": site.access.tokens.issue(), "expires_in_s": TOKEN_LIFE_S})
+async def _tokens(request: Request, site: Site) -> Response:
+    token = site.access.issue_token(request.headers.getlist("authorization"))
+    return _json({"token": token, "expires_in_s": TOKEN_LIFE_S})
 
 
 async def _reload(request: Request, site: Site) -> Response:
@@ -136,8 +143,11 @@ async def _reload(request: Request, site: Site) -> Response:
         return error_response(404, "unknown_glossary", message)
     try:
         if site.reload is not None:
-            await run_in_threadpool(site.reload, glossary_id)
+            async with site.leave.patience():
+                await on_own_thread(partial(site.reload, glossary_id))
     except (TermCueError, OSError) as error:
+        if site.leave.is_begun:
+            return error_response(503, "restart", RESTART_MESSAGE, site.config.retry_after_s)
         logger.warning("the new version of %s cannot be used: %s", glossary_id, error)
         message = f"it cannot be used, the server's log says why; version {glossary.version} is served on"
         return error_response(409, "unusable_glossary", message)
@@ -164,6 +174,14 @@ def _file(path: Path, media_type: str) -> Callable[[Request], Awaitable[Response
 
 async def _nothing_there(request: Request, _: Exception | None) -> Response:
     return error_response(404, "not_found", f"there is nothing at {request.url.path} for {request.method}")
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    """405 names the methods that there are, as RFC 9110 has it."""
+    allowed = error.headers["Allow"] if isinstance(error, HTTPException) and error.headers else ""
+    answer = error_response(405, "wrong_method", f"{request.url.path} takes {allowed}, not {request.method}")
+    answer.headers["Allow"] = allowed
+    return answer
 
 
 def _refusal(outputs: tuple[Output, ...], status: int) -> Response:

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from streaming.server.doorway import Doorway
+from streaming.server.doorway import Doorway, household
 
 _MAX_HEAD_BYTES = 16_384
 # More than any client has under way that takes its messages.
@@ -58,7 +58,7 @@ class HttpFront(asyncio.Protocol):
         """Begin to wait for a head."""
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        if not self._doorway.enter(self, str(peer[0]) if peer else ""):
+        if not self._doorway.enter(self, household(str(peer[0])) if peer else ""):
             # Over TLS nothing could be said before the handshake.
             self._refuse(b"" if self._tls else _TOO_MANY)
             return

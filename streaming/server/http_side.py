@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from streaming.server.access import Access
 from streaming.server.answers import error_response
+from streaming.server.leave import Leave
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -19,9 +20,20 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-# That somebody sends what is no HTTP is no news; that an answer failed is.
+# How often it is looked whether all answers are given.
+_LOOK_S = 0.02
+# An answer that is cut gets so long to tidy up.
+_TIDY_S = 0.5
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """That somebody sends what is no HTTP is no news, nor that an answer ends with the server; that one failed is."""
+    broke = record.exc_info[1] if record.exc_info else None
+    return record.levelno >= logging.ERROR and not isinstance(broke, asyncio.CancelledError)
+
+
 _HTTP_LOG = logging.getLogger(f"{__name__}.http")
-_HTTP_LOG.addFilter(lambda record: record.levelno >= logging.ERROR)
+_HTTP_LOG.addFilter(_is_worth_telling)
 
 
 class HttpSide:
@@ -47,17 +59,26 @@ class HttpSide:
         made.logger = _HTTP_LOG
         return made
 
-    async def close(self, timeout_s: float) -> None:
-        """Let answers that are under way finish, then cut what is left."""
+    @property
+    def transports(self) -> list[asyncio.Transport]:
+        """Those of all connections."""
+        return [connection.transport for connection in self._state.connections]
+
+    async def close(self, leave: Leave) -> None:
+        """Let answers that are under way finish; at the end cut what is left."""
         for connection in list(self._state.connections):
             connection.shutdown()
+        while (self._state.connections or self._state.tasks) and leave.left_s:
+            await asyncio.sleep(min(_LOOK_S, leave.left_s))
+        for transport in self.transports:
+            transport.abort()
+        # Who waits for the client learns that it is gone, and tidies up.
         tasks = set(self._state.tasks)
         if tasks:
-            await asyncio.wait(tasks, timeout=timeout_s)
-        left = [task for task in tasks if not task.done()]
-        for task in left:
+            _, tasks = await asyncio.wait(tasks, timeout=_TIDY_S)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Gate:

@@ -2,11 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from streaming.batching import ComputeSlots
 from streaming.server.api_keys import ApiKeys
 from streaming.server.config import ServerConfig
+from streaming.server.hangup import Reread, has_terminal, reread_at
 from streaming.server.hint_server import HintServer
 from streaming.server.http_app import Mounts
 from streaming.server.metrics import ServerMetrics
@@ -26,11 +27,12 @@ def run_server(
     reload: Callable[[str], None] | None = None,
     record: Record | None = None,
     warm_up: Callable[[], None] | None = None,
+    reread: Reread | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; blocks.
+    """Serve until SIGTERM or SIGINT; blocks. A second one ends the goodbyes.
 
     It listens at once, and lets clients in when `warm_up` has returned, which runs on a thread; `on_ready` is told the
-    address then.
+    address then. SIGHUP reads again what `reread` says.
 
     Raises:
         SettingError: as `HintServer`.
@@ -39,8 +41,6 @@ def run_server(
     async def serve_until_signal() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
         server = HintServer(
             config,
             served,
@@ -52,11 +52,44 @@ def run_server(
             record=record,
             is_ready=warm_up is None,
         )
+
+        def end() -> None:
+            if stop.is_set():
+                server.hurry()
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+        rereading = None if reread is None else _reread_at_hangup(server, reread, end)
         async with server:
-            if warm_up is not None:
-                await asyncio.to_thread(warm_up)
+            if warm_up is None or await _unless(stop, asyncio.to_thread(warm_up)):
                 server.is_ready = True
-            on_ready(server.url)
-            await stop.wait()
+                on_ready(server.url)
+                await stop.wait()
+            if rereading is not None:
+                rereading.cancel()
 
     asyncio.run(serve_until_signal())
+
+
+def _reread_at_hangup(server: HintServer, reread: Reread, end: Callable[[], None]) -> asyncio.Task[None]:
+    loop = asyncio.get_running_loop()
+    asked, had_terminal = asyncio.Event(), has_terminal()
+
+    def hang_up() -> None:
+        # The signal is also how a terminal says that it is closed, and then nobody could stop a server that stays.
+        if had_terminal and not has_terminal():
+            end()
+        else:
+            asked.set()
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    return loop.create_task(reread_at(asked, server, reread))
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Wait for some work, but no longer than for a stop; whether it is done. Raises what it raises."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    return working.done() and working.result() is None

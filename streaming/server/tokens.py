@@ -16,31 +16,33 @@ class ShortTokens:
 
     def __init__(self, life_s: float = TOKEN_LIFE_S, clock: Callable[[], float] = time.monotonic) -> None:
         self._life_s, self._clock = life_s, clock
-        self._expires: dict[str, float] = {}
+        # Until when it is good, and for whom it was made.
+        self._issued: dict[str, tuple[float, bytes]] = {}
 
-    def issue(self) -> str:
-        """A new one; the oldest of too many is forgotten."""
+    def issue(self, owner: bytes = b"") -> str:
+        """A new one, for who has a key of the digest `owner`; the oldest of too many is forgotten."""
         self._forget_old()
         token = f"t_{secrets.token_urlsafe(_TOKEN_BYTES)}"
-        self._expires[_digest(token)] = self._clock() + self._life_s
-        if len(self._expires) > _MOST:
-            del self._expires[next(iter(self._expires))]
+        self._issued[_digest(token)] = self._clock() + self._life_s, owner
+        if len(self._issued) > _MOST:
+            del self._issued[next(iter(self._issued))]
         return token
 
-    def knows(self, token: str) -> bool:
-        """Whether it would be redeemed."""
+    def owner_of(self, token: str) -> bytes | None:
+        """For whom it was made; None for one that would not be redeemed."""
         self._forget_old()
-        return _digest(token) in self._expires
+        _, owner = self._issued.get(_digest(token), (0.0, None))
+        return owner
 
     def redeem(self, token: str) -> bool:
         """Whether it was given out, is not too old and was not used; it is used with that."""
         self._forget_old()
-        return self._expires.pop(_digest(token), None) is not None
+        return self._issued.pop(_digest(token), None) is not None
 
     def _forget_old(self) -> None:
         now = self._clock()
-        for digest in [digest for digest, until in self._expires.items() if until <= now]:
-            del self._expires[digest]
+        for digest in [digest for digest, (until, _) in self._issued.items() if until <= now]:
+            del self._issued[digest]
 
 
 def _digest(token: str) -> str:

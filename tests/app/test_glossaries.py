@@ -9,12 +9,13 @@ import pytest
 from app.glossaries import (
     GlossarySettings,
     as_one,
-    note_rejected,
     note_untranslated,
+    open_file,
     open_glossary,
     open_layers,
     open_published,
 )
+from app.glossary_notes import note_rejected
 from app.places import Places
 from app.publishing import publish_glossary, with_published_ids
 from index_builder.build import build_index
@@ -126,3 +127,13 @@ def test_rejected_row_of_a_workbook_is_found(tmp_path: Path, capsys: pytest.Capt
     rejected = [RejectedRow("terms.xlsx, sheet 'Law'", 7, "!?", "the term has no letter or digit")]
     note_rejected(tmp_path / "terms.xlsx", rejected, 9)
     assert "the first is terms.xlsx, sheet 'Law' line 7: '!?'" in capsys.readouterr().err
+
+
+def test_an_index_that_is_no_longer_wanted_is_not_built(tmp_path: Path) -> None:
+    """A server that stops is not held up by a large glossary; the next one builds it."""
+    path = tmp_path / "terms.csv"
+    path.write_text("term,de\nplague,Pest\n")
+    places, folder = Places.of(tmp_path / "data", {"HOME": str(tmp_path)}), ModelFolder.load(BUNDLED)
+    with pytest.raises(GlossaryError, match="not wanted"):
+        open_file(path, folder, places, is_stopping=lambda: True)
+    assert len(open_file(path, folder, places).index.entries) == 1

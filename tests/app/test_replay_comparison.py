@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.replay_comparison import HintDifference, Product, as_json, differences, products
+from app.replay_comparison import HintDifference, Product, as_json, differences, hints_in, products
 from streaming.message_parts import AlternativePart, LatencyPart
 from streaming.messages import HintRetracted, ServerMessage, SpeechStartedMessage, TermHint, TermMap
 
@@ -114,3 +114,15 @@ def test_a_difference_is_written_with_both_hints() -> None:
         *("TermHint", 0.9),
         0.5,
     )
+
+
+def test_hints_are_counted_once_they_are_final() -> None:
+    """One that was told before it was sure, and withdrawn or told again, is one hint or none; a term map has its terms."""
+    told: list[Product] = [
+        _hint(1, is_final=False),
+        _hint(1),
+        _hint(2, is_final=False),
+        HintRetracted(seq=3, hint_id="h2", reason="superseded"),
+        TermMap(seq=4, start=0.0, end=1.0, terms=(("BERT", None, 0.9), ("encoder", "Kodierer", 0.8))),
+    ]
+    assert hints_in(told) == 3

@@ -76,7 +76,11 @@ def test_the_table_shows_one_stream(tones: str, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(["--no-resume"], "closed without a word"), (["--give-up", "0.3"], "tried for")],
+    [
+        (["--no-resume"], "closed without a word"),
+        (["--give-up", "0.3"], "tried for 0."),
+        (["--give-up", "0.01"], "not tried again: the next try"),
+    ],
 )
 def test_a_stream_that_is_lost_ends_with_1(
     tones: str, capsys: pytest.CaptureFixture[str], options: list[str], said: str
@@ -99,7 +103,28 @@ def test_threshold_and_pace_reach_the_server(tones: str, capsys: pytest.CaptureF
         assert [each["term"] for each in finals if each["type"] == "TermHint" and each["is_final"]] == TERMS
 
 
-@pytest.mark.parametrize("options", [["--threshold", "2"], ["--pace", "0"], ["--pace", "2", "--realtime"]])
-def test_wrong_usage_ends_with_2(tones: str, options: list[str]) -> None:
-    """Values out of their range, and two paces, are refused before anything is sent."""
-    assert run(["stream", tones, "--url", "ws://127.0.0.1:1", "--glossary", "tones", *options]) == 2
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--threshold", "2"], "--threshold"),
+        (["--pace", "0"], "--pace"),
+        (["--pace", "2", "--realtime"], "--realtime"),
+        (["--url", "http://127.0.0.1:1"], "--url"),
+        (["--url", "ws://127.0.0.1:99999"], "--url"),
+        (["--glossary", ""], "--glossary"),
+        (["--api-key", "two\nlines"], "--api-key"),
+    ],
+)
+def test_wrong_usage_ends_with_2(tones: str, options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Values out of their range, two paces, no address and no name are refused before anything is sent."""
+    with server_thread(SERVED) as url:
+        assert run(["stream", tones, "--url", url, "--glossary", "tones", *options]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+
+
+def test_a_server_that_is_away_is_a_failure(tones: str) -> None:
+    """Whoever typed all right ends with 1, where nothing listens and where a file is missing."""
+    assert run(["stream", tones, "--url", "ws://127.0.0.1:1", "--glossary", "tones"]) == 1
+    assert run(["stream", "missing.wav", "--url", "ws://127.0.0.1:1", "--glossary", "tones"]) == 1

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -115,3 +115,26 @@ def test_followed_glossary_is_replaced_inside_the_context(tmp_path: Path, caplog
         os.utime(path, (1, 1))
         _wait_until(lambda: "no usable term" in caplog.text)
     assert catalogue["terms"].version == "version 2"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_doubted"),
+    [
+        (300, 0, True),
+        (300, 20, True),
+        (300, 150, True),
+        (300, 151, False),
+        (300, 310, False),
+        (5, 1, False),
+        (6, 1, True),
+    ],
+)
+def test_a_file_that_lost_most_of_its_terms_is_doubted(tmp_path: Path, old: int, new: int, is_doubted: bool) -> None:
+    """An editor or a copy may have stopped halfway; what is published is never doubted."""
+    before, after = (replace(tone_glossary(), terms=terms) for terms in (old, new))
+    source = SavedGlossary(tmp_path / "terms.csv", _File(tmp_path).open, _serve)
+    doubt = source.doubt(before, after)
+    assert (doubt is not None) is is_doubted
+    if doubt is not None:
+        assert f"terms.csv has {new} of {old} terms left" in doubt
+    assert PublishedGlossary("talks", tmp_path, "hash-encoder", _serve).doubt(before, after) is None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,9 +53,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     return home, hints
 
 
-def _replay(home: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _replay(home: Path, *arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TERMCUE_")}
-    environment |= {"XDG_DATA_HOME": str(home / "data"), "XDG_CACHE_HOME": str(home)}
+    environment |= {"XDG_DATA_HOME": str(home / "data"), "XDG_CACHE_HOME": str(cache or home)}
     command = [sys.executable, "-m", "app.cli", "replay", str(home / "sessions"), *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
 
@@ -79,11 +80,23 @@ def test_another_glossary_gives_other_hints(recorded: tuple[Path, int], tmp_path
     told = json.loads(done.stdout)
     assert [each["what"] for each in told["circumstances"]][-1].startswith("glossary ")
     assert [each["kind"] for each in told["differences"]].count("missing") == hints
+    assert f"{other} is not what the session listened for".encode() in done.stderr
+    assert b"without --glossary, it is replayed as it was" in done.stderr
 
 
-def test_a_glossary_that_is_not_there_is_named(recorded: tuple[Path, int]) -> None:
-    """Without the file that was served there is nothing to listen for; the cure is told."""
+def test_a_file_that_was_served_is_found_by_itself(recorded: tuple[Path, int]) -> None:
+    """As it was then, whatever has become of it, as long as its index is kept."""
+    home, hints = recorded
+    done = _replay(home, "--json", "--model", str(BUNDLED))
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert (told["same"], told["circumstances"], told["replayed_hints"]) == (True, [], hints)
+
+
+def test_a_glossary_that_is_not_there_is_named(recorded: tuple[Path, int], tmp_path: Path) -> None:
+    """Without the file that was served, or its index, there is nothing to listen for; version and cure are told."""
     home, _ = recorded
-    done = _replay(home)
+    done = _replay(home, "--data-dir", str(tmp_path), cache=tmp_path)
     assert done.returncode == 1
+    assert re.search(rb" in version [0-9a-f]{12}, which is neither published in ", done.stderr)
     assert b"--glossary FILE" in done.stderr

@@ -21,12 +21,13 @@ from streaming.session_settings import RefusedSession, settings_of_query
 from streaming.testing import tone_glossary
 from streaming.typed_json import JsonObject, JsonValue
 from streaming.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
-from streaming.wire_words import CLOSE_CODES, QUERY_KEYS, REJECTIONS, WARNINGS
+from streaming.wire_words import CLOSE_CODES, FATAL_ERRORS, PARAMETERS, REJECTIONS, WARNINGS
 
 SERVER_KINDS, CLIENT_KINDS = tuple(SERVER_MESSAGES.values()), tuple(CLIENT_MESSAGES.values())
 SCHEMAS: Mapping[str, typing.Any] = typing.cast("Mapping[str, typing.Any]", asyncapi_document()["components"])[
     "schemas"
 ]
+PACKAGE = Path(__file__).parents[2] / "streaming"
 PAGE = next(content for path, content in rendered().items() if path.suffix == ".md")
 
 SCALARS: dict[object, st.SearchStrategy[object]] = {
@@ -179,21 +180,30 @@ def test_every_reference_leads_somewhere() -> None:
             place = place[step]
 
 
-def test_the_keys_of_the_address_are_those_that_are_read() -> None:
-    """The refusal of an unknown key lists the keys of a session; the description has these, and no other is refused."""
+def test_the_parameters_of_the_address_are_those_that_are_read() -> None:
+    """The refusal of an unknown one lists those of a session; the description has these, and no other is refused."""
     served = {"tones": tone_glossary()}
-    with pytest.raises(RefusedSession, match="the keys are: ") as refused:
+    with pytest.raises(RefusedSession, match="there are: ") as refused:
         settings_of_query("glossary=tones&unknown=1", served)
-    read = set(str(refused.value).partition("the keys are: ")[2].split(", "))
-    described = {key.name for key in QUERY_KEYS}
+    read = set(str(refused.value).partition("there are: ")[2].split(", "))
+    described = {each.name for each in PARAMETERS}
     assert read <= described
-    for key in described - read:
-        settings_of_query(f"glossary=tones&{key}=1", served)
+    for name in described - read:
+        settings_of_query(f"glossary=tones&{name}=1", served)
 
 
 def test_every_close_code_is_described() -> None:
     """No code is without its meaning."""
     assert set(CLOSE_CODES) == set(CloseCode)
+
+
+def test_every_fatal_error_is_described() -> None:
+    """Each code that the sources close a connection with is on the page, and no other; "key" means the API key alone."""
+    sources = [path for folder in (PACKAGE, PACKAGE / "server") for path in folder.glob("*.py")]
+    told = re.compile(r'\b(?:refusal|RefusedSession|fail)\(\s*"(\w+)",')
+    assert {code for path in sources for code in told.findall(path.read_text())} == set(FATAL_ERRORS)
+    keys = {code for code, (closes, _) in FATAL_ERRORS.items() if closes == CloseCode.AUTH}
+    assert {code for code in FATAL_ERRORS if "key" in code} == keys - {"wrong_token"}
 
 
 @pytest.fixture
@@ -215,6 +225,7 @@ def session() -> Session:
         ('{"type": "Dance"}', "unknown_type"),
         ('{"type": "Configure", "threshold": 2}', "invalid_config"),
         ('{"type": "Configure", "glossary": "none"}', "unknown_glossary"),
+        ('{"type": "Configure", "glossary": "tones,tones"}', "repeated_glossary"),
         ('{"type": "Configure", "version": "none"}', "unknown_version"),
         ('{"type": "Configure", "sample_rate": 8000}', "new_session_only"),
         ('{"type": "Configure", "model": "large"}', "startup_only"),

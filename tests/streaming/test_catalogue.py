@@ -1,6 +1,7 @@
 """What is served is replaced under the sessions that listen, one glossary or several in layers."""
 
 import gc
+import threading
 import time
 import weakref
 from collections.abc import Sequence
@@ -90,6 +91,9 @@ class _Source:
             raise IndexFolderError(f"{self.version} is damaged")
         return _version(self.version)
 
+    def doubt(self, _: ServedGlossary, new: ServedGlossary) -> str | None:
+        return "it is short" if new.version.startswith("short") else None
+
 
 def test_watch_takes_over_what_is_new_and_nothing_else() -> None:
     """A version is loaded once; the same stamp, or none, is left alone; a new glossary is served too."""
@@ -118,6 +122,38 @@ def test_version_that_cannot_be_used_is_told_once(caplog: pytest.LogCaptureFixtu
     assert catalogue["tones"] is old
     tones.version = "v2"
     assert watch.look() == ["tones"]
+
+
+def test_a_doubtful_version_is_taken_when_it_comes_again(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told once, and the old one stays; saved once more it is meant, and so it is where somebody asks for it."""
+    tones = _Source("v1")
+    catalogue = Catalogue({"tones": _version("v1")})
+
+    @dataclass
+    class Saved:
+        times: int = 0
+
+        def stamp(self) -> str | None:
+            return f"{tones.version} {self.times}"
+
+        load, doubt = tones.load, tones.doubt
+
+    saved = Saved()
+    watch = CatalogueWatch(catalogue, lambda: {"tones": saved}, {"tones": "v1 0"})
+    tones.version = "short1"
+    assert watch.look() == watch.look() == []
+    assert caplog.text.count("it is short; what was there before is served on") == 1
+    assert catalogue["tones"].version == "v1"
+    saved.times += 1
+    assert watch.look() == ["tones"]
+    tones.version = "short2"
+    assert watch.look() == []
+    assert watch.look(is_asked=True) == ["tones"]
+    assert watch.look(is_asked=True) == []
+    tones.version = "short3"
+    assert watch.look() == []
+    watch.reload("tones")
+    assert catalogue["tones"].version == "short3"
 
 
 def test_reload_on_request_says_what_is_wrong() -> None:
@@ -156,3 +192,29 @@ def test_watch_runs_beside_and_survives_what_breaks(caplog: pytest.LogCaptureFix
     assert catalogue["tones"].version == "v2"
     assert "it is tried again" in caplog.text
     assert not watch._thread.is_alive()
+
+
+def test_a_version_that_takes_long_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever leaves waits a moment for it; those who load can see that it is no longer wanted, and nobody is told."""
+    monkeypatch.setattr("streaming.catalogue_watch._LAST_LOAD_S", 0.05)
+    begun, stopping, end = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(_Source):
+        def load(self) -> ServedGlossary:
+            begun.set()
+            assert stopping.wait(10)
+            assert end.wait(10)
+            raise IndexFolderError("not wanted any more")
+
+    watch = CatalogueWatch(
+        Catalogue({"tones": _version("v1")}), lambda: {"tones": Slow("v2")}, {"tones": "v1"}, 0.001, stopping
+    )
+    with watch:
+        assert begun.wait(10)
+    assert watch._thread.is_alive()
+    end.set()
+    watch._thread.join(10)
+    assert not watch._thread.is_alive()
+    assert caplog.text == ""

@@ -162,7 +162,7 @@ def test_the_greeting_says_what_will_be_heard(desk: Desk) -> None:
         ("glossary=acl&encoding=opus", 4400, None, "opus"),
         ("glossary=acl&vad_events=maybe", 4400, "vad_events", "maybe"),
         ("glossary=lrec", 4404, "glossary", "lrec"),
-        ("glossary=acl,acl", 4404, "glossary", "names 'acl' twice: name each glossary once"),
+        ("glossary=acl,acl", 4400, "glossary", "names 'acl' twice: name each glossary once"),
         ("glossary=acl&version=v6", 4404, "version", "v7"),
     ],
 )
@@ -178,7 +178,7 @@ def test_an_address_that_asks_for_the_wrong_thing_is_refused(
     assert named in error.message
 
 
-def test_an_unknown_key_keeps_its_value_secret(desk: Desk) -> None:
+def test_an_unknown_parameter_keeps_its_value_secret(desk: Desk) -> None:
     """The value of a key that is not ours may be a secret and is not repeated."""
     _, outputs = desk.open("glossary=acl&secret=hunter2")
     assert "hunter2" not in _fatal(outputs).message

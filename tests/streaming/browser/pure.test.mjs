@@ -4,7 +4,7 @@ import test from "node:test";
 
 import {
   AudioRing, Capture, Continuity, HintStream, Outgoing, PcmFramer, TermCueError, hintsAddress, listMicrophones,
-  openDisplaySound, openMicrophone, soundOnly, workletSource,
+  openDisplaySound, openMicrophone, soundOnly, triedFor, workletSource,
 } from "../../../streaming/browser/termcue.js";
 
 const RATE = 8000;
@@ -253,4 +253,9 @@ test("a shared tab without sound is refused, and its picture is stopped", async 
   await assert.rejects(Capture.start(stream), { code: "no_audio_track" });
   const sound = { getAudioTracks: () => [{}] };
   await assert.rejects(Capture.start(sound, { frameMs: 200 }), { code: "bad_setting" });
+});
+
+test("a stream that is given up says what was tried", () => {
+  assert.equal(triedFor(1249, 8000, 2), "tried for 1.2 s");
+  assert.equal(triedFor(3, 5000, 2), "not tried again: the next try, in 5.0 s, is later than the 2 s to give up after");
 });

@@ -17,6 +17,10 @@ if (options.configure) {
     ({ code }) => print({ type: "refused", code }),
   );
 }
+if (options.mute) {
+  stream.mute(options.mute);
+  stream.mute(options.mute.slice(0, 1), false).then(({ effective }) => print({ type: "effective", effective }));
+}
 for (let start = 0; start < pcm.byteLength; start += 1280) {
   stream.sendAudio(pcm.slice(start, start + 1280));
   // A microphone goes on while there is no connection.

@@ -93,6 +93,17 @@ def test_settings_hold_over_sessions(served: Served) -> None:
     assert _of(_streamed(served, [], {"configure": {"profile": "loud"}}), "refused")[0]["code"] == "invalid_config"
 
 
+def test_entries_are_muted_for_the_whole_stream(served: Served) -> None:
+    """By an option from the start, or one by one; sessions that take the place of the first hold to it."""
+    forgets = [Fault(after_s=5.0, forget=True)]
+    unmuted = [spoken for spoken in SPOKEN if spoken[0] not in ("900 hertz tone", "1300 hertz tone")]
+    muted = ["tones:900", "tones:1300"]
+    assert _spoken(_streamed(served, forgets, {"muteEntries": muted})) == unmuted
+    events = _streamed(served, forgets, {"muteEntries": ["tones:900"], "mute": ["tones:500", "tones:1300"]})
+    assert sorted(_of(events, "effective")[-1]["effective"]["mute_entries"]) == sorted(muted)
+    assert _spoken(events) == unmuted
+
+
 @pytest.mark.parametrize(
     ("faults", "options", "code"),
     [

@@ -102,6 +102,25 @@ def test_muted_entries_come_back(served: Served) -> None:
     assert _terms(heard) == ["1700 hertz tone"]
 
 
+def test_entries_can_be_muted_from_the_start(served: Served) -> None:
+    """By an option, also in a session that takes the place of the first; `mute` adds to it and takes it back."""
+
+    async def talk(stream: HintStream, _: FaultyServer) -> None:
+        await stream.send_audio(TWO_TONES)
+
+    muted = replace(TONES, mute_entries=("tones:900",))
+    heard, _ = _talk(served, talk, [Fault(after_s=1.0, forget=True)], muted)
+    assert _terms(heard) == ["1700 hertz tone"]
+
+    async def unmute(stream: HintStream, _: FaultyServer) -> None:
+        back = await stream.mute(["tones:900"], muted=False)
+        assert back.effective.mute_entries == ()
+        await stream.send_audio(TWO_TONES)
+
+    heard, _ = _talk(served, unmute, [], muted)
+    assert _terms(heard) == ["900 hertz tone", "1700 hertz tone"]
+
+
 def test_finalize_returns_when_its_hints_are_there(served: Served) -> None:
     """What was said before `finalize` has been decided when it returns; the stream stays usable."""
 

@@ -11,7 +11,7 @@ from streaming.audio import AudioFormat
 from streaming.client import StreamOptions
 from streaming.client.audio_ring import AudioRing
 from streaming.client.outgoing import Outgoing
-from streaming.client.reconnecting import Again, Backoff, Lost, plan_after
+from streaming.client.reconnecting import Again, Backoff, Lost, plan_after, tried_for
 from streaming.client.send_pace import SendPace
 from streaming.errors import SettingError
 from streaming.protocol import CloseCode, Error, Feedback, Finalize, KeepAlive, Limits
@@ -207,6 +207,13 @@ def test_the_server_says_when() -> None:
     """The error that precedes a close says more than the close."""
     error = Error(seq=0, code="overloaded", close_code=CloseCode.OVERLOADED, fatal=True, message="m", retry_after_s=7)
     assert plan_after(Lost(error)) == Again(7, session_gone=False, at_once=False)
+
+
+def test_a_stream_that_is_given_up_says_what_was_tried() -> None:
+    """No time at all is not told as 0 s of trying: the server, or the user, left no room for a try."""
+    assert tried_for(0.94, 8.0, 1) == "tried for 0.9 s"
+    never = tried_for(0.001, 5.0, 2)
+    assert never == "not tried again: the next try, in 5.0 s, is later than the 2 s to give up after"
 
 
 def test_tries_come_less_and_less_often_and_not_all_at_once() -> None:

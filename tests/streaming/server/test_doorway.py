@@ -1,4 +1,9 @@
-from streaming.server.doorway import Doorway
+import asyncio
+
+import pytest
+
+from streaming.server.doorway import Doorway, household
+from streaming.server.http_front import HttpFront
 
 
 class _Caller:
@@ -37,3 +42,54 @@ def test_the_oldest_of_too_many_silent_connections_is_cut() -> None:
     assert [caller.is_cut for caller in callers] == [False, True, False, False]
     doorway.clear()
     assert [caller.is_cut for caller in callers] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"),
+        ("2001:db8:0:2::1", "2001:db8:0:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("", ""),
+    ],
+)
+def test_addresses_of_one_customer_count_together(address: str, counted: str) -> None:
+    """Of IPv6 everybody has a whole network; an address of IPv4 is the same however it is written."""
+    assert household(address) == counted
+
+
+class _Transport(asyncio.Transport):
+    """A connection from some address, which notes what it is told."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__({"peername": (address, 40_000, 0, 0)})
+        self.written = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        """Closed at once."""
+
+
+def test_one_network_may_not_take_every_place() -> None:
+    """Though each of its connections comes from another address; the next network is served."""
+
+    async def scenario() -> None:
+        doorway = Doorway(most_of_address=2, most_undecided=10)
+
+        def told(address: str) -> bytes:
+            transport = _Transport(address)
+            front = HttpFront(asyncio.Protocol, asyncio.Protocol, 10, 10, doorway)
+            front.connection_made(transport)
+            return transport.written
+
+        assert [told(f"2001:db8::{number}") for number in (1, 2)] == [b"", b""]
+        assert b"429" in told("2001:db8::3")
+        assert told("2001:db8:0:1::1") == b""
+
+    asyncio.run(scenario())

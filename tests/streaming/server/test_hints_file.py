@@ -76,8 +76,9 @@ def test_raw_samples_are_a_recording_too(served: Served) -> None:
     [
         (QUERY, b"no audio at all", 400, "unusable_audio"),
         ("glossary=none", _wav(), 404, "unknown_glossary"),
-        ("glossary=tones&colour=red", _wav(), 400, "unknown_key"),
-        (f"{QUERY}&resume=r_1", _wav(), 400, "unknown_key"),
+        ("glossary=tones&colour=red", _wav(), 400, "unknown_parameter"),
+        ("glossary=tones,tones", _wav(), 400, "repeated_glossary"),
+        (f"{QUERY}&resume=r_1", _wav(), 400, "unknown_parameter"),
         (QUERY, bytes(300_000), 413, "file_too_big"),
     ],
 )

@@ -138,6 +138,29 @@ def test_other_paths_are_named_as_missing(served: Served, path: str) -> None:
     serve(served, scenario)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/hints:file", {"POST"}),
+        ("PUT", "/v1/hints:file", {"POST"}),
+        ("GET", "/v1/tokens", {"POST"}),
+        ("GET", "/v1/glossaries/tones:reload", {"POST"}),
+        ("POST", "/v1/glossaries", {"GET", "HEAD"}),
+        ("DELETE", "/health", {"GET", "HEAD"}),
+    ],
+)
+def test_another_method_is_told_which_there_are(served: Served, method: str, path: str, allowed: set[str]) -> None:
+    """405 with `Allow`: the path is right, and what is wrong is told."""
+
+    async def scenario(server: HintServer) -> None:
+        status, headers, body = await http(method, f"{server.http_url}{path}")
+        assert (status, parsed(body)["code"]) == (405, "wrong_method")
+        assert set(headers["allow"].split(", ")) == allowed
+        assert path in parsed(body)["message"]
+
+    serve(served, scenario)
+
+
 def test_the_hints_want_a_websocket(served: Served) -> None:
     """426, as RFC 9110 has it."""
 
