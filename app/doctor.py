@@ -220,6 +220,7 @@ def _model_and_indexes(model: Path | None, data_dir: Path) -> Iterator[Check]:
     for name in sorted(folder.contents):
         if name.endswith(".onnx"):
             yield guarded(f"model {name}", partial(_provider_of, folder, name))
+    yield guarded("speed", partial(_speed_of, folder))
     for glossary_id in published(data_dir):
         yield guarded(f"glossary {glossary_id}", partial(_index_state, data_dir, glossary_id, folder.encoder_id))
 
@@ -228,6 +229,17 @@ def _provider_of(folder: "ModelFolder", name: str) -> str:
     from streaming.encoder import open_session
 
     return f"runs on {open_session(folder, name).get_providers()[0]}"
+
+
+def _speed_of(folder: "ModelFolder") -> str:
+    from app.serving import sessions_held
+    from app.wiring import load_model
+
+    model = load_model(folder)
+    kept = model.frames.open().nbytes / 1e6
+    return (
+        f"one core holds about {sessions_held(model, 1)} people who speak, and the encoder keeps {kept:.1f} MB of each"
+    )
 
 
 def _index_state(data_dir: Path, glossary_id: str, encoder_id: str) -> str:

@@ -10,9 +10,13 @@ import numpy as np
 
 from app.wiring import Model
 from streaming.decision import DecisionConfig
+from streaming.events import SAMPLE_RATE
 from streaming.model_folder import ModelFolder
 from streaming.pipeline import PipelineConfig
 from streaming.recording import SessionRecorder
+
+# What all stages of a hop cost for each second of the encoder: one that hears blocks has the smaller share.
+_STAGES_OF_BLOCKS, _STAGES_OF_CONTEXTS = 2.2, 1.5
 
 
 def set_up_server_log(log_format: str) -> None:
@@ -36,18 +40,19 @@ def set_up_server_log(log_format: str) -> None:
 
 
 def sessions_held(model: Model, threads: int) -> int:
-    """About how many people may speak at a time on this machine, by the time of one pass of the encoder.
+    """About how many people may speak at a time on this machine, by what the encoder needs for a hop.
 
-    The other stages of a hop together cost up to half a pass; a third of the machine is left for other work.
+    A third of the machine is left for other work.
     """
     context = np.random.default_rng(0).standard_normal(model.folder.spec.context_samples).astype(np.float32) * 0.1
-    passes = []
-    for _ in range(5):
+    hop_ms = PipelineConfig(decision=DecisionConfig(threshold=1.0)).hop_ms
+    stream, passes = model.frames.open(), []
+    for hop in range(1, 8):
         started = time.perf_counter()
-        model.frames.encode(context)
+        stream.encode(context, hop * hop_ms * SAMPLE_RATE // 1000)
         passes.append(time.perf_counter() - started)
-    hop_s = PipelineConfig(decision=DecisionConfig(threshold=1.0)).hop_ms / 1000
-    per_stream = 1.5 * float(np.median(passes)) / hop_s
+    stages = _STAGES_OF_BLOCKS if model.folder.spec.blocks else _STAGES_OF_CONTEXTS
+    per_stream = stages * float(np.median(passes)) / (hop_ms / 1000)
     return max(1, int(threads / per_stream / 1.5))
 
 

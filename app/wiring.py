@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from streaming.audio import AudioFormat
-from streaming.batching import MOST_IN_BATCH, BatchFrameEncoder, BatchingEncoder, ComputeSlots
+from streaming.batching import MOST_IN_BATCH, BatchingBlocks, BatchingEncoder, ComputeSlots
+from streaming.block_encoder import BlockEncoders
 from streaming.calibration import PROFILES
 from streaming.catalogue import Catalogue
 from streaming.competition import Competition, competition_of
@@ -22,6 +23,7 @@ from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
 from streaming.entry_register import EntryRegister
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
+from streaming.frame_encoders import open_frame_encoder
 from streaming.layered_index import LayeredIndex
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
@@ -43,10 +45,6 @@ def _stands_still() -> float:
     return 0.0
 
 
-class SharedEncoder(FrameEncoder, BatchFrameEncoder, Protocol):
-    """Encodes contexts one by one and together."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
     """What the user asked for: `threshold` beats `false_hints_per_hour` beats `profile`."""
@@ -64,7 +62,7 @@ class Model:
     """
 
     folder: ModelFolder
-    frames: SharedEncoder
+    frames: FrameEncoder
     spans: OnnxSpanEncoder
     competition: Competition | None
     verifier: Verifier | None
@@ -125,7 +123,7 @@ def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
     """Make a checked folder's encoders ready to run. Raises ModelError, and SettingError without such a provider."""
     return Model(
         folder,
-        OnnxFrameEncoder(folder, provider=provider),
+        open_frame_encoder(folder, provider=provider),
         OnnxSpanEncoder(folder, provider=provider),
         competition_of(folder),
         verifier_of(folder, provider=provider),
@@ -135,10 +133,15 @@ def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
 def for_many(model: Model, slots: ComputeSlots, on_batch: Callable[[int], None], *, batches: bool = True) -> Model:
     """The same for many streams on threads of their own, which share `slots`, with a running clock.
 
-    Contexts are encoded in batches if the model allows it; `on_batch` is told the size of each.
+    What waits is encoded in batches if the model allows it; `on_batch` is told the size of each.
     """
-    most = MOST_IN_BATCH if batches and model.frames.is_batchable else 1
-    return replace(model, frames=BatchingEncoder(model.frames, slots, most, on_batch), clock=time.perf_counter)
+    frames = model.frames
+    if isinstance(frames, BlockEncoders):
+        frames = BatchingBlocks(frames, slots, MOST_IN_BATCH if batches else 1, on_batch)
+    elif isinstance(frames, OnnxFrameEncoder):
+        most = MOST_IN_BATCH if batches and frames.is_batchable else 1
+        frames = BatchingEncoder(frames, slots, most, on_batch)
+    return replace(model, frames=frames, clock=time.perf_counter)
 
 
 def warm_up(model: Model) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.background_paths import ContextBlocks
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.entries import Form
 from streaming.errors import ModelError
 from streaming.model_folder import ModelFolder

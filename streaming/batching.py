@@ -1,4 +1,4 @@
-"""Many sessions on one encoder: whoever gets to compute encodes the contexts of all who wait.
+"""Many sessions on one encoder: whoever gets to compute encodes for all who wait.
 
 No session waits for another one to come: a batch holds what came while the cores were busy, so it grows with the load
 and adds no delay of its own.
@@ -6,16 +6,21 @@ and adds no delay of its own.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.encoder import EncodedContext
+from streaming.block_encoder import BlockEncoders, BlockFrameEncoder
+from streaming.block_state import BlockStep, StepResult
+from streaming.encoded_context import EncodedContext
+from streaming.whole_contexts import WholeContexts
 
 Floats = NDArray[np.float32]
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
 MOST_IN_BATCH = 8
 
 
@@ -83,24 +88,90 @@ class ComputeSlots:
                 self._free += 1
 
 
-class _Request:
-    """One context, and what came of it."""
+class _Request(Generic[Asked, Given]):
+    """What one session wants encoded, and what came of it."""
 
-    def __init__(self, context: Floats) -> None:
-        self.context = context
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
         self.done = threading.Event()
-        self.encoded: EncodedContext | None = None
+        self.given: Given | None = None
         self.error: Exception | None = None
 
 
-class BatchingEncoder:
-    """A `FrameEncoder` for the pipelines of many sessions, each on its own thread.
+class Batches(Generic[Asked, Given]):
+    """One pass for what several threads ask for at about the same time.
 
     Args:
-        encoder: one whose results do not depend on what else is in the batch.
+        run: what is asked for -> what each gets, in one pass.
+        fits: requests of which this is the same may share a pass.
         slots: who may compute; shared with the sessions, so that encoding and scoring never take more than the cores.
-        most: contexts of one batch.
+        most: requests of one batch.
         on_batch: told the size of each batch.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Asked]], Sequence[Given]],
+        fits: Callable[[Asked], Hashable],
+        slots: ComputeSlots,
+        most: int = MOST_IN_BATCH,
+        on_batch: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._run_all, self._fits, self._slots, self._most, self._on_batch = run, fits, slots, most, on_batch
+        self._lock = threading.Lock()
+        self._requests: deque[_Request[Asked, Given]] = deque()
+
+    def run(self, asked: Asked) -> Given:
+        """What comes of one request, perhaps in one pass with others; raises what the pass raises."""
+        request = _Request[Asked, Given](asked)
+        with self._lock:
+            self._requests.append(request)
+        was_held = self._slots.is_held
+        # Those who wait for a slot go first: they may have something of their own to add.
+        self._slots.give_back()
+        self._slots.take()
+        try:
+            while not request.done.is_set():
+                if batch := self._batch_for(request):
+                    self._pass(batch)
+                else:
+                    self._slots.give_back()
+                    request.done.wait()
+                    self._slots.take()
+        finally:
+            if not was_held:
+                self._slots.give_back()
+        if request.given is None:
+            raise request.error or RuntimeError("a request was neither encoded nor refused")
+        return request.given
+
+    def _batch_for(self, request: _Request[Asked, Given]) -> list[_Request[Asked, Given]]:
+        """The oldest requests that fit each other, if `request` still waits to be taken."""
+        with self._lock:
+            if request not in self._requests:
+                return []
+            kind = self._fits(self._requests[0].asked)
+            batch = [one for one in self._requests if self._fits(one.asked) == kind][: self._most]
+            for one in batch:
+                self._requests.remove(one)
+        return batch
+
+    def _pass(self, batch: Sequence[_Request[Asked, Given]]) -> None:
+        self._on_batch(len(batch))
+        try:
+            for one, given in zip(batch, self._run_all([one.asked for one in batch]), strict=True):
+                one.given = given
+        except Exception as error:
+            for one in batch:
+                one.error = error
+        for one in batch:
+            one.done.set()
+
+
+class BatchingEncoder:
+    """A `FrameEncoder` that encodes contexts of many sessions together, each on its own thread.
+
+    Its encoder must be one whose results do not depend on what else is in the batch, or `most` be 1.
     """
 
     def __init__(
@@ -110,62 +181,36 @@ class BatchingEncoder:
         most: int = MOST_IN_BATCH,
         on_batch: Callable[[int], None] = lambda size: None,
     ) -> None:
-        self._encoder, self._slots, self._most, self._on_batch = encoder, slots, most, on_batch
-        self._lock = threading.Lock()
-        self._requests: deque[_Request] = deque()
-
-    @property
-    def is_batchable(self) -> bool:
-        """Whether contexts are encoded together."""
-        return self._most > 1
-
-    def encode_batch(self, contexts: Floats) -> Sequence[EncodedContext]:
-        """What the encoder behind it makes of them."""
-        return self._encoder.encode_batch(contexts)
+        self._batches = Batches[Floats, EncodedContext](
+            lambda contexts: encoder.encode_batch(np.stack(contexts)), len, slots, most, on_batch
+        )
 
     def encode(self, context: Floats) -> EncodedContext:
         """One pass over one context, perhaps with those of others; raises what the encoder raises."""
-        request = _Request(context)
-        with self._lock:
-            self._requests.append(request)
-        was_held = self._slots.is_held
-        # Those who wait for a slot go first: they may have contexts of their own to add.
-        self._slots.give_back()
-        self._slots.take()
-        try:
-            while not request.done.is_set():
-                if batch := self._batch_for(request):
-                    self._encode(batch)
-                else:
-                    self._slots.give_back()
-                    request.done.wait()
-                    self._slots.take()
-        finally:
-            if not was_held:
-                self._slots.give_back()
-        if request.encoded is None:
-            raise request.error or RuntimeError("a context was neither encoded nor refused")
-        return request.encoded
+        return self._batches.run(context)
 
-    def _batch_for(self, request: _Request) -> list[_Request]:
-        """The oldest requests of one length, if `request` still waits to be taken."""
-        with self._lock:
-            if request not in self._requests:
-                return []
-            length = len(self._requests[0].context)
-            batch = [one for one in self._requests if len(one.context) == length][: self._most]
-            for one in batch:
-                self._requests.remove(one)
-        return batch
+    def open(self) -> WholeContexts:
+        """The encoder of a stream, which hears every context anew."""
+        return WholeContexts(self)
 
-    def _encode(self, batch: Sequence[_Request]) -> None:
-        self._on_batch(len(batch))
-        try:
-            encoded = self._encoder.encode_batch(np.stack([one.context for one in batch]))
-            for one, result in zip(batch, encoded, strict=True):
-                one.encoded = result
-        except Exception as error:
-            for one in batch:
-                one.error = error
-        for one in batch:
-            one.done.set()
+
+class BatchingBlocks:
+    """A `FrameEncoder` that runs the steps of many sessions together, each on its own thread."""
+
+    def __init__(
+        self,
+        encoders: BlockEncoders,
+        slots: ComputeSlots,
+        most: int = MOST_IN_BATCH,
+        on_batch: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._encoders = encoders
+        self._steps = Batches[BlockStep, StepResult](encoders.graph.run_batch, lambda step: 0, slots, most, on_batch)
+
+    def encode(self, context: Floats) -> EncodedContext:
+        """One context by itself."""
+        return self._encoders.encode(context)
+
+    def open(self) -> BlockFrameEncoder:
+        """The encoder of a new stream, whose steps may run with those of others."""
+        return self._encoders.open(self._steps)

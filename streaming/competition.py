@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.compiled import compiled
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.lexicon import UNKNOWN, Lexicon, lexicon_of
 from streaming.model_folder import ModelFolder
 from streaming.symbols import BLANK, BOUND, CHARACTERS, PHONEMES

@@ -1,41 +1,23 @@
 """Model folder -> ONNX Runtime: the audio tower with its alignment head, the span tower and the text tower."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from streaming.encoded_context import EncodedContext
 from streaming.errors import ModelError
 from streaming.features import LogMel
 from streaming.model_folder import EXTERNAL_WEIGHTS, ModelFolder
 from streaming.providers import Provider, check_provider, chosen_providers
 from streaming.tokens import tokeniser_of
+from streaming.whole_contexts import WholeContexts
 
 Floats = NDArray[np.float32]
 
 # Key of the graph's own metadata.
 _BATCHABLE = "batchable"
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedContext:
-    """One context after one encoder pass, 50 frames a second.
-
-    `characters` float32[t, 29] and `phonemes` float32[t, 41] are log-probabilities, `frames` float32[t, width] the
-    features from which spans are pooled, `hidden` float32[t, inner] what a verifier reads; None without one.
-    """
-
-    characters: Floats
-    phonemes: Floats
-    frames: Floats
-    hidden: Floats | None = None
-
-    def first(self, frames: int) -> "EncodedContext":
-        """The context up to a frame."""
-        hidden = None if self.hidden is None else self.hidden[:frames]
-        return EncodedContext(self.characters[:frames], self.phonemes[:frames], self.frames[:frames], hidden)
 
 
 def open_session(
@@ -85,6 +67,10 @@ class OnnxFrameEncoder:
     def encode(self, context: Floats) -> EncodedContext:
         """One pass over one context."""
         return self.encode_batch(context[None])[0]
+
+    def open(self) -> WholeContexts:
+        """The encoder of a stream, which hears every context anew."""
+        return WholeContexts(self)
 
     def encode_batch(self, contexts: Floats) -> list[EncodedContext]:
         """One pass over float32[n, context_samples]; each result is that of the context alone, to the last bit.

@@ -13,6 +13,8 @@ from streaming.events import SAMPLE_RATE
 WINDOW = 400
 HOP = 160
 MEL_BINS = 80
+# Of a bin in which nothing is heard.
+_LEAST_POWER = 1e-10
 
 
 def _mel_to_hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,21 +33,71 @@ def mel_filters(mel_bins: int = MEL_BINS) -> NDArray[np.float32]:
     return (triangles * (2.0 / (edges[2:] - edges[:-2]))[None, :]).astype(np.float32)
 
 
+class RawLogMel:
+    """The newest log-mel frames of a stretch, before they are brought to the scale that an encoder hears."""
+
+    def __init__(self, mel_bins: int = MEL_BINS) -> None:
+        self.bins = mel_bins
+        self._filters = mel_filters(mel_bins)
+        self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+
+    def __call__(self, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+        """The last `frames` frames of float32[n] at 16 kHz, as float32[frames, mel_bins].
+
+        Beyond its ends the stretch is mirrored. Raises ValueError for fewer than 201 samples.
+        """
+        if len(samples) <= WINDOW // 2:
+            raise ValueError(f"{len(samples)} samples are too few for one window; {WINDOW // 2 + 1} is the least")
+        before = len(samples) // HOP * HOP - frames * HOP
+        left = min(before, WINDOW // 2)
+        padded = np.pad(samples[before - left :], (WINDOW // 2 - left, WINDOW // 2), mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][:frames]
+        spectrum = np.fft.rfft(windows * self._window, axis=1)
+        power = spectrum.real**2 + spectrum.imag**2
+        log_mel: NDArray[np.float32] = np.log10(np.maximum(power.astype(np.float32) @ self._filters, _LEAST_POWER))
+        return log_mel
+
+
 class LogMel:
     """float32[n] at 16 kHz -> float32[mel_bins, n // 160]."""
 
     def __init__(self, mel_bins: int = MEL_BINS) -> None:
-        self._filters = mel_filters(mel_bins)
-        self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+        self._raw = RawLogMel(mel_bins)
 
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """The features of one context; raises ValueError for fewer than 201 samples."""
-        if len(samples) <= WINDOW // 2:
-            raise ValueError(f"{len(samples)} samples are too few for one window; {WINDOW // 2 + 1} is the least")
-        padded = np.pad(samples, WINDOW // 2, mode="reflect")
-        frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: len(samples) // HOP]
-        spectrum = np.fft.rfft(frames * self._window, axis=1)
-        power = spectrum.real**2 + spectrum.imag**2
-        log_mel = np.log10(np.maximum(power.astype(np.float32) @ self._filters, 1e-10))
-        log_mel = np.maximum(log_mel, log_mel.max() - 8.0)
-        return np.ascontiguousarray(((log_mel + 4.0) / 4.0).T, dtype=np.float32)
+        raw = self._raw(samples, len(samples) // HOP)
+        return np.ascontiguousarray(_scaled(raw, raw.max()).T, dtype=np.float32)
+
+
+class MelScale:
+    """Brings the frames of a stream to the encoder's scale: to 8 decades below the loudest of the last `frames`.
+
+    A frame keeps for life the scale of the moment in which it came.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._loudest = np.full(0, np.log10(_LEAST_POWER), np.float32)
+
+    def __call__(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The next frames, float32[n, mel_bins] of `RawLogMel`, to scale."""
+        self._loudest = np.concatenate([self._loudest, raw.max(axis=1)])[-self._frames :]
+        return _scaled(raw, self._loudest.max())
+
+    @property
+    def silence(self) -> float:
+        """What a frame without any sound would be now."""
+        least = np.full(1, np.log10(_LEAST_POWER), np.float32)
+        return float(_scaled(least, self._loudest.max(initial=least[0]))[0])
+
+    def copy(self) -> "MelScale":
+        """An equal scale that goes its own way."""
+        other = MelScale(self._frames)
+        other._loudest = self._loudest
+        return other
+
+
+def _scaled(raw: NDArray[np.float32], loudest: np.float32) -> NDArray[np.float32]:
+    scaled: NDArray[np.float32] = (np.maximum(raw, loudest - np.float32(8)) + np.float32(4)) / np.float32(4)
+    return scaled

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.alignment import AlignmentBank
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.entries import Form
 from streaming.symbols import CHARACTERS, PHONEMES
 

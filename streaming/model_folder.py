@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from streaming.block_shape import BlockShape
 from streaming.calibration import Calibration
 from streaming.errors import ModelError
 from streaming.features import MEL_BINS
@@ -28,7 +29,8 @@ _TEXT_TOKENS: tuple[TextTokens, ...] = get_args(TextTokens)
 class ModelSpec:
     """What a model needs from the stream around it; sizes in samples at 16 kHz and in encoder frames.
 
-    `mel_bins` and `text_tokens` (what the text tower reads) may be missing from a spec and then have these defaults.
+    `mel_bins`, `text_tokens` (what the text tower reads) and `blocks` (how the encoder parts a stream; None: it hears
+    each context anew) may be missing from a spec and then have these defaults.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ModelSpec:
     provenance: tuple[Mapping[str, str], ...]
     mel_bins: int = MEL_BINS
     text_tokens: TextTokens = "letters"
+    blocks: BlockShape | None = None
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "ModelSpec":
@@ -57,6 +60,7 @@ class ModelSpec:
             provenance=tuple(raw["provenance"]),
             mel_bins=raw.get("mel_bins", MEL_BINS),
             text_tokens=tokens,
+            blocks=BlockShape(**raw["blocks"]) if "blocks" in raw else None,
         )
 
 

@@ -107,7 +107,7 @@ class Pipeline:
                 f"hop_ms = {config.hop_ms} does not hold whole frames of the voice detector:"
                 f" give a multiple of {detector.frame_samples // _SAMPLES_PER_MS}"
             )
-        self._encoder = encoder
+        self._encoder = encoder.open()
         self._scorer = scorer
         self._detector = detector
         self._clock = clock
@@ -196,7 +196,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget everything: the next byte is the first of a new stream."""
-        for stage in (self._decoder, self._framer, self._detector, self._segmenter, self._context):
+        for stage in (self._decoder, self._framer, self._detector, self._segmenter, self._context, self._encoder):
             stage.reset()
         self._scorer.reset()
         self._decider.reset()
@@ -252,10 +252,11 @@ class Pipeline:
             silence = Abstention(self._hop_start, heard_end, "no_speech", 0.0)
             return [silence] if self._interim is None else self._interim.feed([silence], ())
         started = self._clock()
-        encoded = self._encoder.encode(context)
+        context_end = context_start + len(context)
+        encoded = self._encoder.encode(context, context_end, is_kept=context_end == heard_end)
         started = self._spend("encode", started)
         first_hop_frame = max(0, (self._hop_start - context_start) // FRAME_SAMPLES)
-        candidates = self._scorer.score(encoded, context_start, context_start + len(context), first_hop_frame)
+        candidates = self._scorer.score(encoded, context_start, context_end, first_hop_frame)
         started = self._spend("score", started)
         decisions = self._decided(heard_end, _within(candidates, heard_end))
         self._spend("decide", started)

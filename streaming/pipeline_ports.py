@@ -7,15 +7,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.decision import Candidate, TermEntry
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.evidence import Sightings
 
 
+class StreamEncoder(Protocol):
+    """The encoder of one stream, which may remember what it heard."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of what it remembers."""
+        ...
+
+    def encode(self, context: NDArray[np.float32], end_sample: int, *, is_kept: bool = True) -> EncodedContext:
+        """The newest context of the stream, one row per 320 samples.
+
+        Args:
+            context: float32[context_samples] at 16 kHz, the stream up to `end_sample`, a multiple of 320.
+            end_sample: never before that of the last call.
+            is_kept: False where the end of the context is made up, so that nothing of it is remembered.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        ...
+
+
 class FrameEncoder(Protocol):
-    """One pass of the encoder; stateless, so that one encoder serves many streams."""
+    """An encoder that serves many streams."""
 
     def encode(self, context: NDArray[np.float32]) -> EncodedContext:
-        """Encode float32[context_samples] at 16 kHz into one row per 320 samples."""
+        """Encode one float32[context_samples] at 16 kHz by itself into one row per 320 samples."""
+        ...
+
+    def open(self) -> StreamEncoder:
+        """The encoder of a new stream."""
         ...
 
 

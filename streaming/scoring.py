@@ -17,7 +17,7 @@ from streaming.alignment import locate
 from streaming.calibration import Calibration, stack_features
 from streaming.competition import Competition, Heard
 from streaming.decision import Candidate
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.evidence import (
     MOST_NATS,
     MOST_NATS_OVER_NEIGHBOUR,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.evidence import Evidence, text_features
 from streaming.verifier import Verifier
 

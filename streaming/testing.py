@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streaming.audio import AudioFormat, float_to_pcm16
 from streaming.decision import Candidate, DecisionConfig
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.entries import Entry
 from streaming.entry_register import EntryRegister
 from streaming.events import SAMPLE_RATE
@@ -20,6 +20,7 @@ from streaming.pipeline import Pipeline, PipelineConfig
 from streaming.session_settings import ServedGlossary, SessionSettings
 from streaming.spans import FRAME_SAMPLES
 from streaming.symbols import CHARACTERS, PHONEMES
+from streaming.whole_contexts import WholeContexts
 
 # Multiples of 50 Hz have whole periods in a frame of 20 ms, so that the tones do not leak into each other; all of them
 # survive a stream of 8 kHz.
@@ -123,6 +124,10 @@ class FakeEncoder:
         in_phase, quadrature = np.split(context.reshape(-1, FRAME_SAMPLES) @ self._waves, 2, axis=1)
         frames = np.hypot(in_phase, quadrature)
         return EncodedContext(_uniform(len(frames), len(CHARACTERS)), _uniform(len(frames), len(PHONEMES)), frames)
+
+    def open(self) -> WholeContexts:
+        """The encoder of a stream, which hears every context anew."""
+        return WholeContexts(self)
 
 
 def _uniform(n_frames: int, n_symbols: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import pytest
 
 from app.serving import sessions_held, set_up_server_log
 from app.wiring import Model
+from streaming.block_shape import BlockShape
 
 
 @pytest.fixture(autouse=True)
@@ -44,17 +45,20 @@ def test_json_lines_carry_the_fields_of_the_event(capsys: pytest.CaptureFixture[
     assert event["time"]
 
 
-@pytest.mark.parametrize(("pass_s", "least", "most"), [(0.02, 8, 15), (0.2, 1, 1), (3.0, 1, 1)])
+@pytest.mark.parametrize(
+    ("pass_s", "blocks", "least", "most"),
+    [(0.02, None, 8, 15), (0.2, None, 1, 1), (3.0, None, 1, 1), (0.005, BlockShape(), 32, 45)],
+)
 def test_a_slow_machine_holds_few_sessions(
-    pass_s: float, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+    pass_s: float, blocks: BlockShape | None, least: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two cores at 20 ms a pass: a stream of 3.1 passes a second and half as much again, a third left free."""
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
-    def encode(_: object) -> None:
+    def encode(context: object, end_sample: int) -> None:
         now[0] += pass_s
 
-    spec = SimpleNamespace(context_samples=48_000)
-    model = SimpleNamespace(folder=SimpleNamespace(spec=spec), frames=SimpleNamespace(encode=encode))
+    spec, stream = SimpleNamespace(context_samples=48_000, blocks=blocks), SimpleNamespace(encode=encode)
+    model = SimpleNamespace(folder=SimpleNamespace(spec=spec), frames=SimpleNamespace(open=lambda: stream))
     assert least <= sessions_held(cast(Model, model), threads=2) <= most

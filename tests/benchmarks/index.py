@@ -43,8 +43,9 @@ from index_builder.glossary import assemble
 from index_builder.index_tuning import HOP_QUERIES, NEIGHBOURS, tuned_search
 from index_builder.vector_cache import form_cache
 from streaming.background import background_scores
-from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder, OnnxTextEncoder
+from streaming.encoder import OnnxSpanEncoder, OnnxTextEncoder
 from streaming.entries import Entry, Form, make_form
+from streaming.frame_encoders import open_frame_encoder
 from streaming.grapheme import OnnxPronouncer
 from streaming.lexicon import LEXICON_FILE, Lexicon, unpack_lexicon
 from streaming.model_folder import BUNDLED, ModelFolder
@@ -161,7 +162,7 @@ class Maker:
 
     def hops(self) -> NDArray[np.float32]:
         """Spans of real speech, float32[hops, 64, dim]."""
-        frames, spans = OnnxFrameEncoder(self.folder), OnnxSpanEncoder(self.folder)
+        frames, spans = open_frame_encoder(self.folder), OnnxSpanEncoder(self.folder)
         found = []
         for recording in recordings():
             samples, _ = soundfile.read(recording.path, dtype="float32")

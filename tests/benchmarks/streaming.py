@@ -33,7 +33,7 @@ from app.places import Places
 from app.wiring import Model, Sensitivity, decision_of, load_folder, load_model
 from streaming.audio import AudioFormat
 from streaming.decision import Candidate
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.events import SAMPLE_RATE, Hint
 from streaming.evidence import Sightings
 from streaming.pipeline import STAGES, Pipeline, PipelineConfig

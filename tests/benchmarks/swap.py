@@ -53,7 +53,7 @@ from streaming.audio import AudioFormat
 from streaming.catalogue import Catalogue
 from streaming.catalogue_watch import CatalogueWatch
 from streaming.client import StreamOptions, stream_hints
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.errors import TermCueError
 from streaming.events import Hint
 from streaming.pipeline import FrameEncoder
@@ -63,6 +63,7 @@ from streaming.session import ServedGlossary
 from streaming.sources import FileSource, RealTimeSource
 from streaming.term_index import TermIndex
 from streaming.testing import ListSource
+from streaming.whole_contexts import WholeContexts
 
 GLOSSARY = "talks"
 FORMAT = AudioFormat()
@@ -77,18 +78,16 @@ class RememberingEncoder:
         self._encoder = encoder
         self._known: dict[bytes, EncodedContext] = {}
 
-    is_batchable = False
-
-    def encode_batch(self, contexts: NDArray[np.float32]) -> list[EncodedContext]:
-        """One after the other."""
-        return [self.encode(context) for context in contexts]
-
     def encode(self, context: NDArray[np.float32]) -> EncodedContext:
         """What the encoder gives, now or before."""
         key = blake2b(context.tobytes(), digest_size=16).digest()
         if key not in self._known:
             self._known[key] = self._encoder.encode(context)
         return self._known[key]
+
+    def open(self) -> WholeContexts:
+        """The encoder of a stream, which hears each context by itself."""
+        return WholeContexts(self)
 
 
 class Versions:

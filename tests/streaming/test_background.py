@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streaming.alignment import AlignmentBank
 from streaming.background import background_scores, pack_background, statistics_of, unpack_background
 from streaming.calibration import FEATURES, Calibration
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.entries import Form, make_form
 from streaming.errors import ModelError
 from streaming.model_folder import ModelFolder, ModelSpec

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streaming.batching import BatchingEncoder, ComputeSlots
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.testing import FakeEncoder
 
 CONTEXTS = [np.random.default_rng(seed).standard_normal(3200).astype(np.float32) for seed in range(24)]

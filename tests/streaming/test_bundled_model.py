@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from app.samples import glossary_path, recordings
 from streaming.background import background_scores
 from streaming.competition import competition_of
-from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder, OnnxTextEncoder, open_session
+from streaming.encoder import OnnxSpanEncoder, OnnxTextEncoder, open_session
 from streaming.entries import Entry, Form, make_form
 from streaming.events import SAMPLE_RATE
+from streaming.frame_encoders import open_frame_encoder
 from streaming.grapheme import OnnxPronouncer
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.scoring import ScoringConfig, TermScorer
@@ -47,7 +48,7 @@ def _ids(text: str) -> NDArray[np.int64]:
 
 def test_model_is_whole_and_small(folder: ModelFolder) -> None:
     """Every graph is there, and the folder stays small enough to ship."""
-    assert {"audio.onnx", "spans.onnx", "text.onnx", "g2p.onnx", "verifier.onnx"} <= folder.contents.keys()
+    assert {"step.onnx", "spans.onnx", "text.onnx", "g2p.onnx", "verifier.onnx"} <= folder.contents.keys()
     assert {"background.npy", "lexicon.npz", "verifier_tokens.json"} <= folder.contents.keys()
     files = [file for file in BUNDLED.iterdir() if file.is_file()]
     assert {file.name for file in files} == {*folder.contents, "spec.json"}
@@ -65,7 +66,7 @@ def test_model_says_where_it_comes_from(folder: ModelFolder) -> None:
 
 def test_sizes_go_with_the_graphs(folder: ModelFolder) -> None:
     """What the spec says of context, frames and vectors is what the graphs take and give."""
-    encoded = OnnxFrameEncoder(folder).encode(np.zeros(folder.spec.context_samples, np.float32))
+    encoded = open_frame_encoder(folder).encode(np.zeros(folder.spec.context_samples, np.float32))
     frames = folder.spec.context_samples // FRAME_SAMPLES
     assert folder.spec.frame_samples == FRAME_SAMPLES
     assert encoded.characters.shape == (frames, len(CHARACTERS))
@@ -82,7 +83,7 @@ def test_golden_vectors_are_reproduced(folder: ModelFolder, written: dict[str, A
     """Each graph gives, on the input of its export, the numbers of its export, within what processors differ by."""
     golden = written["golden"]
     tone = np.sin(2 * np.pi * 440 * np.arange(folder.spec.context_samples) / SAMPLE_RATE).astype(np.float32) * 0.1
-    frames = OnnxFrameEncoder(folder).encode(tone).frames
+    frames = open_frame_encoder(folder).encode(tone).frames
     np.testing.assert_allclose(frames[75, :5], golden["audio_frames"], atol=KERNELS_DIFFER)
     [vector] = OnnxTextEncoder(folder).embed(["golden vector"])
     np.testing.assert_allclose(vector[:5], golden["text"], atol=KERNELS_DIFFER)
@@ -93,8 +94,8 @@ def test_golden_vectors_are_reproduced(folder: ModelFolder, written: dict[str, A
 def test_quantised_graphs_kept_to_the_originals(written: dict[str, Any]) -> None:
     """The export measured each graph against torch; int8 chose the same best symbol nearly everywhere."""
     parity = written["parity"]
-    assert parity["audio_int8"]["same_best"] >= 0.95
-    assert parity["audio_fp32"]["same_best"] >= 0.999
+    assert parity["step_int8"]["same_best"] >= 0.95
+    assert parity["step_fp32"]["same_best"] >= 0.999
     for name in ("spans", "text"):
         assert parity[f"{name}_int8"]["largest"] < 0.1
 
@@ -143,7 +144,7 @@ def test_spoken_word_beats_every_unspoken_one(folder: ModelFolder, exhaustive_fo
     # The last three seconds hold the word and silence after it, as the pipeline adds it at the end of a stream.
     samples = np.concatenate([samples, np.zeros(6400, np.float32)])
     start = len(samples) - folder.spec.context_samples
-    encoded = OnnxFrameEncoder(folder).encode(samples[start:])
+    encoded = open_frame_encoder(folder).encode(samples[start:])
     config = ScoringConfig(exhaustive_forms=exhaustive_forms, proposal_frames=100)
     rivals, verifier = competition_of(folder), verifier_of(folder)
     scorer = TermScorer(index, OnnxSpanEncoder(folder), folder.calibration, config, rivals, verifier)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.competition import Competition, CompetitionConfig
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.entries import Form, make_form
 from streaming.lexicon import UNKNOWN, Lexicon
 from streaming.symbols import BLANK, CHARACTERS, PHONEMES, character_sequence, phoneme_sequence

@@ -10,9 +10,9 @@ def test_running_the_model_leaves_no_record_of_the_host(tmp_path: Path) -> None:
     """A run of the encoder writes no file into the home or cache folder: ONNX Runtime's telemetry is off."""
     code = (
         "import numpy\n"
-        "from streaming.encoder import OnnxFrameEncoder\n"
+        "from streaming.frame_encoders import open_frame_encoder\n"
         "from streaming.model_folder import BUNDLED, ModelFolder\n"
-        "OnnxFrameEncoder(ModelFolder.load(BUNDLED)).encode(numpy.zeros(48000, numpy.float32))\n"
+        "open_frame_encoder(ModelFolder.load(BUNDLED)).encode(numpy.zeros(48000, numpy.float32))\n"
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
     environment |= {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 
 from streaming import providers
-from streaming.encoder import OnnxFrameEncoder
 from streaming.errors import ModelError, SettingError
+from streaming.frame_encoders import open_frame_encoder
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.providers import check_provider, chosen_providers
 
@@ -61,7 +61,7 @@ def test_encoder_asks_and_checks(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     """The bundled model opened with `auto` on a build without CUDA works, and says on what."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     folder = ModelFolder.load(BUNDLED)
-    OnnxFrameEncoder(folder, provider="auto")
-    assert "audio.onnx runs on the CPU" in caplog.text
+    open_frame_encoder(folder, provider="auto")
+    assert "step.onnx runs on the CPU" in caplog.text
     with pytest.raises(SettingError, match="--provider cuda"):
-        OnnxFrameEncoder(folder, provider="cuda")
+        open_frame_encoder(folder, provider="cuda")

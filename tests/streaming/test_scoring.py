@@ -14,7 +14,7 @@ from streaming.alignment import AlignmentBank
 from streaming.calibration import FEATURES, Calibration
 from streaming.competition import Competition
 from streaming.decision import Candidate
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.entries import Entry, Form, make_form
 from streaming.form_bank import FormBank
 from streaming.lexicon import Lexicon

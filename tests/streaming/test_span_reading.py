@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.evidence import Evidence, text_features
 from streaming.span_reading import ReadingConfig, SpanReader
 from streaming.testing import FakeVerifier

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streaming.encoder import OnnxFrameEncoder
 from streaming.errors import ModelError
+from streaming.frame_encoders import open_frame_encoder
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.verifier import END, GRAPH_FILE, START, TOKENS_FILE, OnnxVerifier, verifier_of
 
@@ -81,7 +81,7 @@ def test_what_was_said_is_likelier_than_what_was_not(folder: ModelFolder, verifi
 
     samples, rate = soundfile.read(recordings()[-1].path, dtype="float32")
     start = len(samples) - folder.spec.context_samples
-    hidden = OnnxFrameEncoder(folder).encode(samples[start:]).hidden
+    hidden = open_frame_encoder(folder).encode(samples[start:]).hidden
     assert hidden is not None
     # It is said from 10.1 s to 10.4 s.
     span = (round((10.08 - start / rate) * 50), round((10.45 - start / rate) * 50))

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from streaming.errors import TermCueError
-from training.compact import stages
+from training.compact import block_stages, stages
 from training.compact.recipe import CompactRecipe, Materials, StageError, keep_recipe, read_facts
 from training.loop.stopping import Stopped
 
@@ -21,10 +21,16 @@ examples, in the order in which a model is made (every stage goes on where it wa
       python -m training.compact $stage $SPEECH --synthetic build/synthetic/manifest.jsonl --facts facts.json \\
           --language-model english.arpa
   done
-  termcue reindex one.csv --id one --model build/compact/model --data-dir build/index
-  python -m training.compact calibrate $SPEECH --stream one.json=build/index/glossaries/one/versions/VERSION
+  for stage in blocks verify-blocks export-blocks; do    # the same encoder, taught to hear each frame once
+      python -m training.compact $stage $SPEECH --synthetic build/synthetic/manifest.jsonl --facts facts.json
+  done
+  termcue reindex one.csv --id one --model build/compact/block-model --data-dir build/index
+  python -m training.compact calibrate $SPEECH --model build/compact/block-model \\
+      --stream one.json=build/index/glossaries/one/versions/VERSION
 """
-_WITHOUT_WHISPER = ("g2p", "spans", "calibrate")
+_BLOCK_STAGES = ("blocks", "verify-blocks", "export-blocks")
+_STAGES = ("g2p", "cache", "align", "verify", "features", "spans", "export", *_BLOCK_STAGES, "calibrate")
+_WITHOUT_WHISPER = ("g2p", "spans", *_BLOCK_STAGES, "calibrate")
 
 
 def _recipe(given: argparse.Namespace) -> CompactRecipe:
@@ -40,6 +46,11 @@ def _recipe(given: argparse.Namespace) -> CompactRecipe:
         alignment=replace(recipe.alignment, steps=given.align_steps),
         verifier=replace(recipe.verifier, steps=given.verifier_steps),
         spans=replace(recipe.spans, steps=given.span_steps),
+        blocks=replace(recipe.blocks, steps=given.block_steps),
+        block_verifier=replace(
+            recipe.block_verifier,
+            schedule=replace(recipe.block_verifier.schedule, steps=given.block_verifier_steps),
+        ),
     )
 
 
@@ -72,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("stage", choices=("g2p", "cache", "align", "verify", "features", "spans", "export", "calibrate"))
+    add("stage", choices=_STAGES)
     add("--work", type=Path, required=True, help="folder of checkpoints and caches (some GB)")
     add("--data", type=Path, required=True, help="manifest of transcribed, timed speech (JSON lines)")
     add("--synthetic", type=Path, help="manifest of synthetic speech")
@@ -84,7 +95,11 @@ def _parser() -> argparse.ArgumentParser:
         help="export: n-grams of common words that terms compete with (without it they stand alone)")  # fmt: skip
     add("--upper-layers", type=_positive, default=default.upper_layers,
         help="layers of Whisper trained further (default %(default)s of its 6)")  # fmt: skip
-    add("--model", type=Path, help="model folder to write (default: WORK/model)")
+    add("--model", type=Path,
+        help="model folder to write or calibrate (default: WORK/model; export-blocks: WORK/block-model)")  # fmt: skip
+    add("--earlier", type=Path, metavar="MODEL",
+        help="blocks, verify-blocks, export-blocks: the model whose encoder is taught (default: WORK/model, or else "
+        "the bundled one)")  # fmt: skip
     add("--facts", type=Path, help="export: JSON object with licence and provenance")
     add("--stream", type=_stream, action="append", default=[], metavar="STREAM.json=INDEX[,INDEX…]",
         help="calibrate: a long development stream and the index folders to hear it with; may be repeated")  # fmt: skip
@@ -95,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--align-steps", type=_positive, default=default.alignment.steps)
     add("--verifier-steps", type=_positive, default=default.verifier.steps)
     add("--span-steps", type=_positive, default=default.spans.steps)
+    add("--block-steps", type=_positive, default=default.blocks.steps)
+    add("--block-verifier-steps", type=_positive, default=default.block_verifier.schedule.steps)
     add("--threads", type=_positive, default=1, help="threads of torch (default 1)")
     return parser
 
@@ -103,7 +120,7 @@ def run(given: argparse.Namespace) -> None:
     """Run one stage. Raises TermCueError for anything that a user can cure."""
     recipe = _recipe(given)
     materials = Materials(
-        given.work, given.data, given.synthetic, given.dictionary, given.whisper, given.language_model
+        given.work, given.data, given.synthetic, given.dictionary, given.whisper, given.language_model, given.earlier
     )
     model = given.model or given.work / "model"
     if given.stage == "calibrate" and not given.stream:
@@ -119,6 +136,11 @@ def run(given: argparse.Namespace) -> None:
         "features": lambda: stages.extracting(materials, recipe),
         "spans": lambda: stages.spanning(materials, recipe),
         "export": lambda: stages.exporting(materials, recipe, model, read_facts(given.facts)),
+        "blocks": lambda: block_stages.teaching_blocks(materials, recipe),
+        "verify-blocks": lambda: block_stages.verifying_blocks(materials, recipe),
+        "export-blocks": lambda: block_stages.exporting_blocks(
+            materials, recipe, given.model or given.work / "block-model", read_facts(given.facts)
+        ),
         "calibrate": lambda: stages.calibrating(materials, model, dict(given.stream)),
     }
     by_name[given.stage]()

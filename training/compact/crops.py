@@ -6,14 +6,17 @@ seven words.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import pairwise
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from streaming.verifier import END, START
 from training.compact.cache import CachedWindow
+from training.loop.ports import Inputs
 from training.models.verifier import FAR_BELOW
 
 # In a window with fewer frames between the cut words hardly a crop can be made.
@@ -27,6 +30,8 @@ _OUTWARD, _INWARD = 7.0, 0.3
 _SHORTEST = 6
 # A word is in a crop when more of it than this is.
 _HEARD_SHARE = 0.6
+
+Heard = TypeVar("Heard", bound=Inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +100,19 @@ class CropGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifierInputs:
-    """Cached frames float32[n, t, width] and the crops of their windows."""
+class VerifierInputs(Generic[Heard]):
+    """What frames float32[n, t, width] are made of, such as cached ones, and the crops of their windows."""
 
-    hidden: Tensor
+    heard: Heard
     groups: tuple[CropGroup, ...]
 
     def __len__(self) -> int:
         """Windows."""
-        return len(self.hidden)
+        return len(self.heard)
 
-    def to(self, device: torch.device) -> "VerifierInputs":
+    def to(self, device: torch.device) -> "VerifierInputs[Heard]":
         """The same on a device."""
-        return VerifierInputs(self.hidden.to(device), tuple(group.to(device) for group in self.groups))
+        return VerifierInputs(self.heard.to(device), tuple(group.to(device) for group in self.groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,12 @@ class VerifierLabels:
         return VerifierLabels(tuple(said.to(device) for said in self.is_said))
 
 
-Batch: TypeAlias = tuple[VerifierInputs, VerifierLabels]
+Batch: TypeAlias = tuple[VerifierInputs[Tensor], VerifierLabels]
+Text: TypeAlias = tuple[int, int, int, list[int]]
+"""Window, first frame, frame after the last one, and the tokens that are said between."""
 
 
-def grouped(crops: Sequence[tuple[int, int, int, list[int]]]) -> tuple[CropGroup, Tensor]:
+def grouped(crops: Sequence[Text]) -> tuple[CropGroup, Tensor]:
     """(window, first, last, text) of each -> the group, and which of its tokens are said."""
     windows, first, last = (torch.tensor([crop[i] for crop in crops]) for i in range(3))
     lengths = torch.tensor([len(text) for *_, text in crops])
@@ -134,3 +141,37 @@ def grouped(crops: Sequence[tuple[int, int, int, list[int]]]) -> tuple[CropGroup
         tokens[row, 1 : 1 + len(text)] = torch.tensor(text, dtype=torch.int64)
     is_said = torch.arange(tokens.shape[1] - 1) <= lengths[:, None]
     return CropGroup(windows, first, last, tokens), is_said
+
+
+def in_groups(crops: Sequence[Text], most: int) -> tuple[tuple[CropGroup, ...], VerifierLabels]:
+    """`most` groups of like length at most, the shortest crops first, so that less is padding."""
+    ordered = sorted(crops, key=lambda crop: crop[2] - crop[1])
+    bounds = pairwise(np.linspace(0, len(ordered), min(most, len(ordered)) + 1).round().astype(int).tolist())
+    groups = [grouped(ordered[first:last]) for first, last in bounds]
+    return tuple(group for group, _ in groups), VerifierLabels(tuple(said for _, said in groups))
+
+
+class CropWriter:
+    """Draws crops of windows and writes their words in tokens.
+
+    Args:
+        tokenizer: of the verifier.
+        positions: that the verifier has; a crop with a longer text is left out.
+        count: crops that are drawn of each window.
+        longest: frames of a crop at most; longer ones are left out too.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, positions: int, count: int, longest: int | None = None) -> None:
+        self._tokenizer, self._positions, self._count, self._longest = tokenizer, positions, count, longest
+
+    def __call__(self, window: int, cached: CachedWindow, length: int, rng: np.random.Generator) -> list[Text]:
+        """Crops of the window of the number, which is `length` frames long."""
+        found: list[Text] = []
+        for _ in range(self._count):
+            crop = draw_crop(cached, length, rng)
+            if crop is None or (self._longest is not None and crop.last - crop.first > self._longest):
+                continue
+            text = self._tokenizer.encode(f" {' '.join(crop.words)}").ids if crop.words else []
+            if len(text) < self._positions:
+                found.append((window, crop.first, crop.last, text))
+        return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streaming.background import pack_background
 from streaming.calibration import Calibration
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.features import LogMel
 from streaming.lexicon import LEXICON_FILE, Lexicon, pack_lexicon
 from streaming.verifier import GRAPH_FILE, TOKENS_FILE

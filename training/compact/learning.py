@@ -11,7 +11,10 @@ from training.loop.trainer import Trainer
 
 
 def train_part(
-    part: Literal["g2p", "alignment", "spans", "verifier"], parts: Parts, optimiser: OptimiserConfig, run: RunConfig
+    part: Literal["g2p", "alignment", "spans", "verifier", "blocks"],
+    parts: Parts,
+    optimiser: OptimiserConfig,
+    run: RunConfig,
 ) -> Checkpoint:
     """Run (or go on with) the training of a part; one that is finished is only read.
 

@@ -3,15 +3,17 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from streaming.durable import replace_file
 from streaming.errors import TermCueError
+from training.compact.block_verifier import BlockVerifierConfig
 from training.compact.g2p import G2pConfig
 from training.compact.lexicon import LexiconConfig
 from training.compact.train_alignment import AlignmentTrainingConfig
+from training.compact.train_blocks import BlockTrainingConfig
 from training.compact.train_spans import SpanTrainingConfig
 from training.compact.train_verifier import VerifierTrainingConfig
 from training.corpus.manifest import ManifestError, Utterance, read_manifest
@@ -24,7 +26,7 @@ class StageError(TermCueError):
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """Where things are: the work folder, manifests, CMUdict text, Whisper, and an ARPA language model."""
+    """Where things are: the work folder, manifests, CMUdict text, Whisper, an ARPA language model, an earlier model."""
 
     work: Path
     data: Path
@@ -32,6 +34,7 @@ class Materials:
     dictionary: Path
     whisper: Path
     language_model: Path | None = None
+    earlier: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class CompactRecipe:
     verifier: VerifierTrainingConfig = field(default_factory=VerifierTrainingConfig)
     spans: SpanTrainingConfig = field(default_factory=SpanTrainingConfig)
     lexicon: LexiconConfig = field(default_factory=LexiconConfig)
+    blocks: BlockTrainingConfig = field(default_factory=BlockTrainingConfig)
+    block_verifier: BlockVerifierConfig = field(default_factory=BlockVerifierConfig)
 
 
 def keep_recipe(work: Path, recipe: CompactRecipe) -> None:
@@ -75,8 +80,9 @@ def keep_recipe(work: Path, recipe: CompactRecipe) -> None:
         work.mkdir(parents=True, exist_ok=True)
         replace_file(path, (json.dumps(wanted, indent=1) + "\n").encode())
         return
-    begun = json.loads(path.read_text("utf-8"))
-    changed = sorted(key for key in begun.keys() | wanted.keys() if begun.get(key) != wanted.get(key))
+    # Settings that the folder does not know are of stages that did not exist when it was begun.
+    begun = {**wanted, **json.loads(path.read_text("utf-8"))}
+    changed = sorted(key for key in begun if begun[key] != wanted.get(key))
     if changed:
         raise StageError(
             f"{work} was begun with other settings ({', '.join(changed)}); repeat them or use a new --work"
@@ -115,6 +121,11 @@ def real_speech(materials: Materials, recipe: CompactRecipe) -> tuple[list[Utter
         if row.use == "train" and row.words and row.duration_s < recipe.longest_s
     ]
     return split_speakers(rows, recipe.held_out, recipe.held_out_seed)
+
+
+def spoken_by_machine(manifest: Path) -> list[Utterance]:
+    """Timed rows of synthetic speech as of one "speaker", so that voices of short sentences are joined."""
+    return [replace(u, speaker="synthetic") for u in read_manifest(manifest) if u.words]
 
 
 def read_facts(path: Path | None) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 Every stage goes on where it was stopped: trainings from their last checkpoint, caches from the last whole folder.
 """
 
-import dataclasses
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from streaming.durable import new_folder
 from streaming.model_folder import ModelFolder
@@ -23,23 +21,22 @@ from streaming.term_index import TermIndex
 from training.compact.cache import CachedFrames, read_cache, write_cache, write_features
 from training.compact.decoder import read_decoder
 from training.compact.export import CONTEXT_SAMPLES, CompactParts, export_compact
+from training.compact.finished_parts import load_part, load_verifier_weights
 from training.compact.g2p import GraphemeToPhoneme, greedy, read_dictionary, train_g2p
 from training.compact.learning import part_file
 from training.compact.lexicon import make_lexicon
-from training.compact.recipe import CompactRecipe, Materials, StageError, real_speech
+from training.compact.recipe import CompactRecipe, Materials, StageError, real_speech, spoken_by_machine
 from training.compact.targets import Lexicon
 from training.compact.train_alignment import AlignmentModel, BatchSampler, train_alignment
 from training.compact.train_spans import SpanModel, SpanSampler, train_spans
 from training.compact.train_verifier import CropSampler, VerifierModel, train_verifier
 from training.compact.windows import Window, WindowConfig, make_windows
-from training.corpus.manifest import Utterance, read_manifest
+from training.corpus.manifest import Utterance
 from training.evaluation.collect import collect, read_stream
 from training.evaluation.fit_streams import CalibrationError, fit_streams
 from training.export.folder import recalibrate
 from training.export.graphs import AudioGraph
 from training.export.verifier import VerifierPart, read_tokens
-from training.loop.checkpoint import CheckpointError
-from training.loop.checkpoint_files import load_weights, read_checkpoint
 from training.models.heads import AlignmentHead
 from training.models.whisper import LowerTower, UpperTower, split_whisper_encoder
 from training.speech.augmentation import AugmentationConfig
@@ -59,7 +56,7 @@ def pronouncing(materials: Materials, recipe: CompactRecipe) -> None:
 def load_g2p(materials: Materials, recipe: CompactRecipe) -> GraphemeToPhoneme:
     """The finished grapheme-to-phoneme model. Raises StageError before the stage g2p has ended."""
     model = GraphemeToPhoneme(recipe.g2p)
-    epochs = _load(model, part_file(materials.work / "g2p", "g2p"), "g2p")
+    epochs = load_part(model, part_file(materials.work / "g2p", "g2p"), "g2p")
     if epochs < recipe.g2p.epochs:
         raise StageError(f"the stage g2p stopped after epoch {epochs} of {recipe.g2p.epochs}: run it again")
     return model.eval()
@@ -75,8 +72,7 @@ def caching(materials: Materials, recipe: CompactRecipe) -> None:
         changed = make_windows(training, WindowConfig(), AugmentationConfig(), copy)
         _cache(materials, lower, f"augmented{copy}", changed)
     if materials.synthetic is not None:
-        # One "speaker", so that the voices of short sentences are joined into sessions.
-        spoken = [dataclasses.replace(u, speaker="synthetic") for u in read_manifest(materials.synthetic) if u.words]
+        spoken = spoken_by_machine(materials.synthetic)
         _cache(materials, lower, "synthetic0", make_windows(spoken, WindowConfig(), None))
         _cache(materials, lower, "synthetic1", make_windows(spoken, WindowConfig(), AugmentationConfig(), 1))
 
@@ -97,18 +93,24 @@ def _parts(materials: Materials, kind: str) -> list[Path]:
     return folders
 
 
+def lexicon_of(dictionary: Path, g2p: GraphemeToPhoneme, words: Iterable[str]) -> Lexicon:
+    """Pronunciations of the words, by the model where the dictionary has none."""
+
+    def pronounce(some: Sequence[str]) -> list[tuple[str, ...]]:
+        return [found or ("AH",) for found in greedy(g2p, [word[:_LONGEST_WORD] for word in some])]
+
+    lexicon = Lexicon(dictionary, pronounce)
+    lexicon.add(words)
+    return lexicon
+
+
 def aligning(materials: Materials, recipe: CompactRecipe) -> None:
     """Stage align: cached frames -> the upper tower and the alignment head, averaged."""
-    g2p = load_g2p(materials, recipe)
-    width = recipe.head.frame_width
+    g2p, width = load_g2p(materials, recipe), recipe.head.frame_width
     blocks = list(read_cache(_parts(materials, "cache"), width))
     held_out = list(read_cache([materials.work / "cache" / _HELD_OUT], width))
-
-    def pronounce(words: Sequence[str]) -> list[tuple[str, ...]]:
-        return [found or ("AH",) for found in greedy(g2p, [word[:_LONGEST_WORD] for word in words])]
-
-    lexicon = Lexicon(materials.dictionary, pronounce)
-    lexicon.add(word for block in blocks + held_out for window in block.windows for word, _, _ in window.words)
+    said = (word for block in blocks + held_out for window in block.windows for word, _, _ in window.words)
+    lexicon = lexicon_of(materials.dictionary, g2p, said)
     torch.manual_seed(recipe.alignment.seed)
     model, config = _alignment_model(materials, recipe), recipe.alignment
     samplers = BatchSampler(blocks, lexicon, config), BatchSampler(held_out, lexicon, config)
@@ -123,7 +125,7 @@ def _alignment_model(materials: Materials, recipe: CompactRecipe) -> AlignmentMo
 def load_alignment(materials: Materials, recipe: CompactRecipe) -> AlignmentModel:
     """The averaged alignment model. Raises StageError before the stage align has ended."""
     model = _alignment_model(materials, recipe)
-    _load(model, part_file(materials.work / "align", "alignment"), "align")
+    load_part(model, part_file(materials.work / "align", "alignment"), "align")
     return model.eval()
 
 
@@ -147,12 +149,7 @@ def load_verifier(materials: Materials, recipe: CompactRecipe, tower: UpperTower
     if not path.exists():
         return None
     part = read_decoder(materials.whisper, recipe.verifier.tokens)
-    model = VerifierModel(deepcopy(tower), part.verifier)
-    _load(model, path, "verify")
-    now = tower.state_dict()
-    if not all(torch.equal(weight, now[name]) for name, weight in model.tower.state_dict().items()):
-        raise StageError(f"{path} was trained on another encoder: remove it and run the stage verify again")
-    part.verifier.eval()
+    load_verifier_weights(VerifierModel(deepcopy(tower), part.verifier), path, "verify")
     return part
 
 
@@ -186,7 +183,7 @@ def exporting(materials: Materials, recipe: CompactRecipe, model: Path, facts: M
     """Stage export: everything trained -> the model folder `model`, uncalibrated."""
     lower, _ = split_whisper_encoder(materials.whisper, recipe.upper_layers)
     alignment, spans = load_alignment(materials, recipe), _span_model(recipe)
-    _load(spans, part_file(materials.work / "spans", "spans"), "spans")
+    load_part(spans, part_file(materials.work / "spans", "spans"), "spans")
     parts = CompactParts(AudioGraph(lower, alignment.tower, alignment.head), spans, load_g2p(materials, recipe))
     _, held_out = real_speech(materials, recipe)
     contexts = choose_contexts(held_out, recipe.background)
@@ -231,15 +228,3 @@ def calibrating(materials: Materials, model: Path, streams: Mapping[Path, Sequen
         raise StageError(str(error)) from error
     recalibrate(model, fitted.calibration, fitted.report())
     _LOG.info("%s", json.dumps(fitted.report()["streams"], indent=1))
-
-
-def _load(model: nn.Module, path: Path, stage: str) -> int:
-    """Put the weights that a stage ended with into their model; the epochs that it trained."""
-    if not path.exists():
-        raise StageError(f"there is no {path}: run the stage {stage} first")
-    try:
-        checkpoint = read_checkpoint(path)
-        load_weights(model, checkpoint.weights, path)
-    except CheckpointError as error:
-        raise StageError(f"{path} is damaged: remove it and run the stage {stage} again") from error
-    return checkpoint.epoch

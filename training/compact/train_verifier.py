@@ -6,8 +6,8 @@ and the embeddings of the tokens stay as they are.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,25 +16,33 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from training.compact.cache import CachedFrames
-from training.compact.crops import LEAST_USEFUL, Batch, VerifierInputs, VerifierLabels, draw_crop, grouped
+from training.compact.crops import (
+    LEAST_USEFUL,
+    Batch,
+    CropWriter,
+    Heard,
+    Text,
+    VerifierInputs,
+    VerifierLabels,
+    in_groups,
+)
 from training.compact.learning import part_file, train_part
 from training.corpus.manifest import ManifestError
 from training.loop.config import OptimiserConfig, RunConfig
-from training.loop.ports import Parts
+from training.loop.ports import Batches, Inputs, Parts
 from training.losses.total import Losses
 from training.models.verifier import SpanVerifier
-from training.models.whisper import UpperTower
 
 # Crops are passed in so many groups of like length: less of them is padding.
 _GROUPS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class VerifierTrainingConfig:
-    """Schedule of the verifier's training.
+class VerifierSchedule:
+    """How long and how fast a verifier learns.
 
     Attributes:
-        tokens: of the pretrained vocabulary that are kept.
+        batch_windows: of each step.
         rate: of the decoder.
         attention_factor: its attention to the frames, whose meaning is new to it, learns so many times as fast.
         average: decay of the moving average of the weights.
@@ -44,15 +52,21 @@ class VerifierTrainingConfig:
     steps: int = 1500
     batch_windows: int = 16
     crops_per_window: int = 3
-    tokens: int = 16_000
     rate: float = 5e-5
     attention_factor: float = 6.0
     warmup_steps: int = 30
     average: float = 0.99
-    collection_weights: dict[str, float] = field(default_factory=lambda: {"an4": 0.35})
     checkpoint_every_s: float = 180.0
     held_out_windows: int = 160
     seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierTrainingConfig(VerifierSchedule):
+    """The first training of the verifier; `tokens` of the pretrained vocabulary are kept."""
+
+    tokens: int = 16_000
+    collection_weights: dict[str, float] = field(default_factory=lambda: {"an4": 0.35})
 
 
 class CropSampler:
@@ -71,7 +85,8 @@ class CropSampler:
     def __init__(
         self, blocks: Sequence[CachedFrames], tokenizer: Tokenizer, positions: int, config: VerifierTrainingConfig
     ) -> None:
-        self._blocks, self._tokenizer, self._positions, self._config = blocks, tokenizer, positions, config
+        self._blocks, self._config = blocks, config
+        self._write = CropWriter(tokenizer, positions, config.crops_per_window)
         weights: dict[int, dict[tuple[int, int], float]] = {}
         for place, block in enumerate(blocks):
             for row, window in enumerate(block.windows):
@@ -118,29 +133,26 @@ class CropSampler:
 
     def batch(self, places: NDArray[np.int64], rng: np.random.Generator) -> Batch | None:
         """Crops of the windows at the places (block, row), int64[n, 2] and of one length; None where none is usable."""
-        found: list[tuple[int, int, int, list[int]]] = []
+        found: list[Text] = []
         for window, (block, row) in enumerate(places.tolist()):
             cached = self._blocks[block]
-            for _ in range(self._config.crops_per_window):
-                crop = draw_crop(cached.windows[row], cached.length, rng)
-                if crop is None:
-                    continue
-                text = self._tokenizer.encode(f" {' '.join(crop.words)}").ids if crop.words else []
-                if len(text) < self._positions:
-                    found.append((window, crop.first, crop.last, text))
+            found += self._write(window, cached.windows[row], cached.length, rng)
         if not found:
             return None
-        found.sort(key=lambda crop: crop[2] - crop[1])
-        bounds = pairwise(np.linspace(0, len(found), min(_GROUPS, len(found)) + 1).round().astype(int).tolist())
-        groups = [grouped(found[first:last]) for first, last in bounds]
+        groups, labels = in_groups(found, _GROUPS)
         hidden = torch.cat([self._blocks[block].batch(np.array([row])) for block, row in places.tolist()])
-        return VerifierInputs(hidden, tuple(g for g, _ in groups)), VerifierLabels(tuple(said for _, said in groups))
+        return VerifierInputs(hidden, groups), labels
 
 
 class VerifierModel(nn.Module):
-    """Cached frames and crops of them -> log-probability of each token, float32[k, l] for each group of crops."""
+    """What is heard and crops of it -> log-probability of each token, float32[k, l] for each group of crops.
 
-    def __init__(self, tower: UpperTower, verifier: SpanVerifier) -> None:
+    Args:
+        tower: the finished encoder, what is heard -> frames float32[n, t, width].
+        verifier: reads them.
+    """
+
+    def __init__(self, tower: nn.Module, verifier: SpanVerifier) -> None:
         super().__init__()
         self.tower, self.verifier = tower.requires_grad_(False).eval(), verifier
         self.verifier.embed_tokens.requires_grad_(False)
@@ -151,9 +163,9 @@ class VerifierModel(nn.Module):
         self.tower.eval()
         return self
 
-    def forward(self, inputs: VerifierInputs) -> tuple[Tensor, ...]:
+    def forward(self, inputs: VerifierInputs[Heard]) -> tuple[Tensor, ...]:
         with torch.no_grad():
-            frames = self.tower(inputs.hidden)
+            frames = self.tower(inputs.heard)
         return tuple(self.verifier(*group.cut(frames), group.tokens) for group in inputs.groups)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
@@ -177,10 +189,18 @@ def verifier_objective(outputs: Sequence[Tensor], labels: VerifierLabels) -> Los
     return Losses(total / tokens, {"nats_per_token": total / tokens})
 
 
+class HeldOutCrops(Protocol):
+    """Crops to judge by."""
+
+    def once(self) -> Iterator[tuple[Inputs, VerifierLabels]]:
+        """Always the same ones."""
+        ...
+
+
 class HeldOutNats:
     """Judges by the mean nats a token of held-out crops."""
 
-    def __init__(self, sampler: CropSampler) -> None:
+    def __init__(self, sampler: HeldOutCrops) -> None:
         self._sampler = sampler
 
     def __call__(self, model: nn.Module, epoch: int) -> Mapping[str, float]:
@@ -191,7 +211,7 @@ class HeldOutNats:
 
 
 def train_verifier(
-    model: VerifierModel, sampler: CropSampler, held_out: CropSampler, out: Path, config: VerifierTrainingConfig
+    model: VerifierModel, sampler: Batches, held_out: HeldOutCrops, out: Path, config: VerifierSchedule
 ) -> Mapping[str, Tensor]:
     """Run (or resume) the training in `out`; returns the averaged weights, which its checkpoint holds."""
     optimiser = OptimiserConfig(

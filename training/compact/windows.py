@@ -6,7 +6,7 @@ to complete half-heard words.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,13 +43,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class _Session:
+class Session:
+    """Joined utterances of one speaker: float32[n] audio and every word in it, in samples from its start."""
+
     audio: NDArray[np.float32]
     words: tuple[Word, ...]
     collection: str
 
 
-def _join(utterances: Sequence[Utterance], config: WindowConfig, change: bool, rng: np.random.Generator) -> _Session:
+def _join(utterances: Sequence[Utterance], config: WindowConfig, change: bool, rng: np.random.Generator) -> Session:
     pieces: list[NDArray[np.float32]] = []
     words: list[Word] = []
     offset = 0
@@ -69,13 +71,19 @@ def _join(utterances: Sequence[Utterance], config: WindowConfig, change: bool, r
         ]
         offset += len(audio)
         pieces += [gap, audio]
-    return _Session(np.concatenate(pieces), tuple(words), utterances[0].collection)
+    return Session(np.concatenate(pieces), tuple(words), utterances[0].collection)
 
 
-def _cut(session: _Session, start: int, samples: int, margin: int) -> Window:
+def heard_between(words: Iterable[Word], start: int, samples: int, margin: int) -> tuple[tuple[Word, ...], int, int]:
+    """What is wholly heard in `samples` samples of a session from `start` on.
+
+    Returns:
+        its words, in samples from the start of the stretch, and how many samples of the stretch cut words take at its
+        start and at its end, with a margin beside them.
+    """
     end = start + samples
     inside, left, right = [], 0, 0
-    for word in session.words:
+    for word in words:
         if word.end_sample <= start or word.start_sample >= end:
             continue
         if word.start_sample < start:
@@ -84,14 +92,43 @@ def _cut(session: _Session, start: int, samples: int, margin: int) -> Window:
             right = max(right, end - word.start_sample + margin)
         else:
             inside.append(Word(word.text, word.start_sample - start, word.end_sample - start))
+    return tuple(inside), left, right
+
+
+def _cut(session: Session, start: int, samples: int, margin: int) -> Window:
+    inside, left, right = heard_between(session.words, start, samples, margin)
     frames = samples // FRAME_SAMPLES
     return Window(
-        session.audio[start:end],
-        tuple(inside),
+        session.audio[start : start + samples],
+        inside,
         min(frames, -(-left // FRAME_SAMPLES)),
         min(frames, -(-right // FRAME_SAMPLES)),
         session.collection,
     )
+
+
+def _drawing(config: WindowConfig, copy: int) -> tuple[random.Random, np.random.Generator]:
+    return random.Random(f"{config.seed} {copy}"), np.random.default_rng([config.seed, copy])
+
+
+def _groups(utterances: Iterable[Utterance], config: WindowConfig, shuffler: random.Random) -> list[list[Utterance]]:
+    """Which utterances make a session, each of one speaker."""
+    by_speaker: dict[tuple[str, str], list[Utterance]] = {}
+    for utterance in utterances:
+        by_speaker.setdefault((utterance.collection, utterance.speaker), []).append(utterance)
+    groups = []
+    for rows in by_speaker.values():
+        shuffler.shuffle(rows)
+        groups += [rows[i : i + config.session_utterances] for i in range(0, len(rows), config.session_utterances)]
+    shuffler.shuffle(groups)
+    return groups
+
+
+def make_sessions(utterances: Iterable[Utterance], config: WindowConfig, copy: int = 0) -> Iterator[Session]:
+    """Every utterance once, joined and unchanged; the same for the same `copy`."""
+    shuffler, rng = _drawing(config, copy)
+    for group in _groups(utterances, config, shuffler):
+        yield _join(group, config, False, rng)
 
 
 def make_windows(
@@ -101,16 +138,8 @@ def make_windows(
     copy: int = 0,
 ) -> Iterator[Window]:
     """Every utterance once, joined, changed (unless `augmentation` is None) and tiled; the same for the same `copy`."""
-    shuffler = random.Random(f"{config.seed} {copy}")
-    rng = np.random.default_rng([config.seed, copy])
-    by_speaker: dict[tuple[str, str], list[Utterance]] = {}
-    for utterance in utterances:
-        by_speaker.setdefault((utterance.collection, utterance.speaker), []).append(utterance)
-    groups = []
-    for rows in by_speaker.values():
-        shuffler.shuffle(rows)
-        groups += [rows[i : i + config.session_utterances] for i in range(0, len(rows), config.session_utterances)]
-    shuffler.shuffle(groups)
+    shuffler, rng = _drawing(config, copy)
+    groups = _groups(utterances, config, shuffler)
     babble = np.zeros(0, np.float32)
     for group in groups:
         session = _join(group, config, augmentation is not None, rng)
@@ -119,7 +148,7 @@ def make_windows(
                 babble = np.resize(np.concatenate([babble, session.audio[::-1]]), len(session.audio))
             audio = augment(session.audio, babble, augmentation, rng)
             babble = session.audio
-            session = _Session(audio, session.words, session.collection)
+            session = Session(audio, session.words, session.collection)
         start = 0
         while True:
             frames = shuffler.choices(config.lengths, config.weights)[0]

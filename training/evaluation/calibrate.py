@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streaming.calibration import Calibration, stack_features
 from streaming.decision import Candidate, Decider, DecisionConfig
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.entries import Entry, Form
 from streaming.events import SAMPLE_RATE, Hint
 from streaming.evidence import Evidence, Sightings

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.decision import Candidate, DecisionConfig
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.events import SAMPLE_RATE
 from streaming.evidence import Sightings
 from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig

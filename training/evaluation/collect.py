@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from streaming.audio import float_to_pcm16
 from streaming.competition import competition_of
 from streaming.decision import DecisionConfig
-from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
+from streaming.encoder import OnnxSpanEncoder
 from streaming.events import SAMPLE_RATE
+from streaming.frame_encoders import open_frame_encoder
 from streaming.model_folder import ModelFolder
 from streaming.pipeline import Pipeline, PipelineConfig
 from streaming.scoring import ScoringConfig, TermScorer
@@ -66,7 +67,7 @@ def collect(
     recorder = RecordingScorer(scorers)
     config = PipelineConfig(decision=DecisionConfig(1.0), context_ms=folder.spec.context_samples * 1000 // SAMPLE_RATE)
     first = next(iter(indexes.values()))
-    pipeline = Pipeline(OnnxFrameEncoder(folder), first, recorder, WebRtcDetector(), config)
+    pipeline = Pipeline(open_frame_encoder(folder), first, recorder, WebRtcDetector(), config)
     for start in range(0, len(stream.pcm), 64_000):
         pipeline.feed(stream.pcm[start : start + 64_000])
     pipeline.finish()

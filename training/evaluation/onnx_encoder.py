@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder, OnnxTextEncoder
+from streaming.encoder import OnnxSpanEncoder, OnnxTextEncoder
+from streaming.frame_encoders import open_frame_encoder
 from streaming.model_folder import ModelFolder
 from streaming.providers import Provider
 from streaming.spans import FRAME_SAMPLES, pool_spans
@@ -36,7 +37,7 @@ class OnnxEncoder:
         provider: Provider = "cpu",
     ) -> None:
         self._spell = spell
-        self._audio = OnnxFrameEncoder(folder, threads, provider)
+        self._audio = open_frame_encoder(folder, threads, provider)
         self._spans = OnnxSpanEncoder(folder, threads, provider)
         self._text = OnnxTextEncoder(folder, threads, provider)
         self._context = folder.spec.context_samples // FRAME_SAMPLES

@@ -18,14 +18,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from streaming.alignment import AlignmentBank
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.entries import Form
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
-from streaming.pipeline import FrameEncoder
 from streaming.scoring import SpanEncoder
 from streaming.spans import FRAME_SAMPLES, pool_spans
 from streaming.symbols import CHARACTERS, PHONEMES
+from streaming.whole_contexts import ContextEncoder
 from training.evaluation.verification_pairs import Trial
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -88,7 +88,7 @@ def score_trials(
     audio: Floats,
     trials: Sequence[Trial],
     texts: Mapping[str, SpokenText],
-    frames: FrameEncoder,
+    frames: ContextEncoder,
     spans: SpanEncoder,
     config: HearingConfig | None = None,
 ) -> TrialScores:

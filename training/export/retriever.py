@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
 
 from streaming.background import pack_background
-from streaming.encoder import EncodedContext
+from streaming.encoded_context import EncodedContext
 from streaming.errors import ModelError, SettingError
 from streaming.events import SAMPLE_RATE
 from streaming.features import LogMel

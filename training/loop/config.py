@@ -4,10 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from streaming.block_shape import STEP_FILE
 from streaming.model_folder import BUNDLED
 
 QWEN2_AUDIO = "Qwen/Qwen2-Audio-7B-Instruct"
 BUNDLED_MODEL = "bundled"
+
+# Graphs of an encoder that hears blocks, and of one that hears whole contexts.
+_AUDIO = (STEP_FILE, "audio.onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class ModelConfig:
     lora: LoraSettings | None = None
     gradient_checkpointing: bool = False
     offline: bool = False
-    part: Literal["", "g2p", "alignment", "spans", "verifier"] = ""
+    part: Literal["", "g2p", "alignment", "spans", "verifier", "blocks"] = ""
     base_id: str = ""
 
     @property
@@ -62,7 +66,8 @@ class ModelConfig:
         if self.model_name == BUNDLED_MODEL:
             return BUNDLED
         path = Path(self.model_name)
-        is_there = self.model_name and all((path / name).is_file() for name in ("spec.json", "audio.onnx"))
+        holds_audio = any((path / name).is_file() for name in _AUDIO)
+        is_there = self.model_name and holds_audio and (path / "spec.json").is_file()
         # A folder that training started from and that is gone is missed by name, and not looked for on the hub.
         return path if is_there or self.base_id else None
 

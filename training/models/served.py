@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.external_data_helper import load_external_data_for_model
 
+from streaming.block_shape import STEP_FILE, keys_of
 from streaming.model_folder import ModelFolder
 from training.models.base_folder import unfit
+from training.models.step_weights import step_weights, whisper_names
 
 Floats = NDArray[np.float32]
 
@@ -99,14 +101,20 @@ def read_base(folder: ModelFolder) -> ServedBase:
     Raises:
         ModelError: it is of another kind.
     """
-    graphs = {name: _graph(folder, f"{name}.onnx") for name in _PLACES}
+    hears_blocks = folder.spec.blocks is not None
+    audio = _graph(folder, STEP_FILE if hears_blocks else "audio.onnx")
     weights: dict[str, Floats] = {}
-    for part, graph in graphs.items():
-        for name, value in _placed(part, _traced(graph)):
-            if name in weights:
-                raise unfit(folder, f"it holds {name} twice")
-            weights[name] = value
-    return ServedBase(folder, _size_of(folder, graphs["audio"], weights), weights)
+    try:
+        # Taught to hear blocks, it hears whole contexts as well.
+        parts = [whisper_names(step_weights(audio))] if hears_blocks else [dict(_placed("audio", _traced(audio)))]
+    except KeyError as error:
+        raise unfit(folder, f"it holds no {error.args[0]}") from error
+    parts += [dict(_placed(part, _traced(_graph(folder, f"{part}.onnx")))) for part in ("spans", "text")]
+    for part in parts:
+        if twice := weights.keys() & part.keys():
+            raise unfit(folder, f"it holds {min(twice)} twice")
+        weights |= part
+    return ServedBase(folder, _size_of(folder, audio, weights), weights)
 
 
 def _graph(folder: ModelFolder, name: str) -> onnx.GraphProto:
@@ -183,7 +191,13 @@ def _size_of(folder: ModelFolder, graph: onnx.GraphProto, weights: Mapping[str, 
 
 
 def _head_width(graph: onnx.GraphProto) -> int:
-    """Attention divides by the square root of it: the only constant between 0 and 1 in the first layer's; 0 if none."""
+    """Attention divides by the square root of it: the only constant between 0 and 1 in the first layer's; 0 if none.
+
+    The graph of a step tells it by the shape of the keys that it takes.
+    """
+    for given in graph.input:
+        if given.name == keys_of(0):
+            return int(given.type.tensor_type.shape.dim[2].dim_value)
     for node in graph.node:
         if node.op_type == "Constant" and "layers.0/self_attn/" in node.name:
             value = numpy_helper.to_array(node.attribute[0].t)

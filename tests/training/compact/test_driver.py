@@ -280,6 +280,21 @@ def test_a_work_folder_keeps_its_recipe(tmp_path: Path) -> None:
         keep_recipe(tmp_path / "work", replace(RECIPE, dim=32))
 
 
+def test_a_work_folder_learns_of_new_stages(tmp_path: Path) -> None:
+    """One that was begun before a stage existed goes on; what it knows it keeps to."""
+    keep_recipe(tmp_path, RECIPE)
+    path = tmp_path / "recipe.json"
+    begun = json.loads(path.read_text("utf-8"))
+    del begun["blocks"]
+    path.write_text(json.dumps(begun), "utf-8")
+    keep_recipe(tmp_path, RECIPE)
+    with pytest.raises(StageError, match=r"other settings \(dim\)"):
+        keep_recipe(tmp_path, replace(RECIPE, dim=32))
+    path.write_text(json.dumps({**begun, "gone": 1}), "utf-8")
+    with pytest.raises(StageError, match=r"other settings \(gone\)"):
+        keep_recipe(tmp_path, RECIPE)
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"licence": "MIT"}'])
 def test_facts_must_be_complete(tmp_path: Path, content: str) -> None:
     """A facts file without licence and provenance is refused; without a file both are said to be unknown."""

@@ -167,8 +167,8 @@ def test_the_loss_is_of_all_that_is_said() -> None:
 
 def test_a_step_has_its_own_batch() -> None:
     """Step n has the same crops whether the run was broken before it or not, and no other step has them."""
-    whole = [(inputs.hidden.tolist(), inputs.groups[0].tokens.tolist()) for inputs, _ in sampler()(0, 0)]
-    rest = [(inputs.hidden.tolist(), inputs.groups[0].tokens.tolist()) for inputs, _ in sampler()(0, 5)]
+    whole = [(inputs.heard.tolist(), inputs.groups[0].tokens.tolist()) for inputs, _ in sampler()(0, 0)]
+    rest = [(inputs.heard.tolist(), inputs.groups[0].tokens.tolist()) for inputs, _ in sampler()(0, 5)]
     assert rest == whole[5:]
     assert len({str(batch) for batch in whole}) == SHORT.steps
 
@@ -177,7 +177,7 @@ def test_batches_have_the_sizes_asked_for() -> None:
     """So many windows of one length, up to three crops of each, the shorter half in a group of its own."""
     lengths = set()
     for inputs, labels in sampler()(0, 0):
-        lengths.add(inputs.hidden.shape[1])
+        lengths.add(inputs.heard.shape[1])
         short, long = inputs.groups
         assert len(inputs) == 4
         assert 6 <= len(short.first) + len(long.first) <= 12
@@ -191,11 +191,11 @@ def test_collections_are_drawn_by_weight() -> None:
     """Rows of a collection without weight are never drawn, and the others as often as their weights say."""
     config = replace(SHORT, collection_weights={"an4": 0.0}, steps=30)
     cached = block(60, 12, 1)
-    hidden = torch.cat([inputs.hidden for inputs, _ in sampler(cached, config=config)(0, 0)])
+    hidden = torch.cat([inputs.heard for inputs, _ in sampler(cached, config=config)(0, 0)])
     found = {tuple(row.tolist()) for row in hidden[:, 0]}
     assert found == {tuple(row) for row in cached.frames[1::2, 0].astype(np.float32).tolist()}
     config = replace(SHORT, collection_weights={"an4": 0.25}, steps=200)
-    hidden = torch.cat([inputs.hidden for inputs, _ in sampler(cached, config=config)(0, 0)])
+    hidden = torch.cat([inputs.heard for inputs, _ in sampler(cached, config=config)(0, 0)])
     rare = {tuple(row) for row in cached.frames[0::2, 0].astype(np.float32).tolist()}
     assert np.mean([tuple(row.tolist()) in rare for row in hidden[:, 0]]) == pytest.approx(0.2, abs=0.05)
 
@@ -203,7 +203,7 @@ def test_collections_are_drawn_by_weight() -> None:
 def test_windows_of_all_lengths_are_drawn_alike() -> None:
     """A window is drawn as often whether many or few are as long as it."""
     batches = sampler(block(60, 4, 1), block(70, 36, 2), config=replace(SHORT, steps=400))(0, 0)
-    assert np.mean([inputs.hidden.shape[1] == 60 for inputs, _ in batches]) == pytest.approx(0.1, abs=0.04)
+    assert np.mean([inputs.heard.shape[1] == 60 for inputs, _ in batches]) == pytest.approx(0.1, abs=0.04)
 
 
 def test_long_texts_are_drawn_again() -> None:
@@ -228,7 +228,7 @@ def test_evaluation_takes_the_same_crops() -> None:
     first, second = list(held_out.once()), list(held_out.once())
     assert [len(inputs) for inputs, _ in first] == [4, 2, 4, 2]
     for (a, _), (b, _) in zip(first, second, strict=True):
-        assert torch.equal(a.hidden, b.hidden)
+        assert torch.equal(a.heard, b.heard)
         assert all(torch.equal(x.tokens, y.tokens) for x, y in zip(a.groups, b.groups, strict=True))
 
 

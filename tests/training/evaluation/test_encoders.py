@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
+from streaming.encoder import OnnxSpanEncoder
 from streaming.errors import SettingError
 from streaming.features import LogMel
+from streaming.frame_encoders import open_frame_encoder
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.spans import SpanGrid, pool_spans
 from training.corpus.examples import Example, TermSpan
@@ -231,7 +232,7 @@ def test_a_model_folder_encodes_rows_as_serving_does(bundled: ModelFolder) -> No
     assert len(short) == len(spans_of(25))
     assert len(exact) == len(spans_of(150))
     assert len(long) == len(exact) + len(spans_of(150, 100))
-    encoded = OnnxFrameEncoder(bundled).encode(noise(3.0, 1))
+    encoded = open_frame_encoder(bundled).encode(noise(3.0, 1))
     np.testing.assert_array_equal(exact, OnnxSpanEncoder(bundled).embed(pool_spans(encoded.frames, spans_of(150))))
     texts = encoder.texts(["Ion", "Gradient-descent", "5"])
     assert texts.shape == (3, bundled.spec.dim)

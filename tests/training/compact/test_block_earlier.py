@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from streaming.model_folder import ModelFolder
+from training.compact.block_earlier import read_teacher, read_verifier
+from training.compact.recipe import StageError
+from training.export.folder import uncalibrated, write_model_folder
+from training.export.verifier import export_verifier
+from training.models.verifier import SpanVerifier, VerifierConfig
+
+CONFIG = VerifierConfig(12, 64, layers=2, heads=1, inner=96, positions=7)
+
+
+def trained() -> SpanVerifier:
+    """With random weights, norms included; the export joins weights that are equal, as no trained ones are."""
+    torch.manual_seed(0)
+    verifier = SpanVerifier(CONFIG).eval()
+    for parameter in verifier.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape)
+    return verifier
+
+
+def folder(path: Path, files: dict[str, Path | bytes]) -> ModelFolder:
+    """A model folder with these files and nothing else."""
+    spec: dict[str, Any] = {"name": "tiny", "context_samples": 48_000, "frame_samples": 320}
+    spec |= {"feature_width": 32, "dim": 16, "licence": "none", "provenance": []}
+    write_model_folder(path, files, {**spec, "calibration": uncalibrated().to_json()})
+    return ModelFolder.load(path)
+
+
+def test_a_verifier_comes_back(tmp_path: Path) -> None:
+    """Every weight within half a step of its int8 row or column, and with them what it gives."""
+    verifier = trained()
+    tokens: dict[str, Any] = {"model": {"vocab": {}}}
+    files: dict[str, Path | bytes] = {
+        "verifier.onnx": export_verifier(verifier, tmp_path),
+        "verifier_tokens.json": json.dumps(tokens).encode(),
+    }
+    part = read_verifier(folder(tmp_path / "model", files))
+    assert part.tokenizer == tokens
+    assert part.verifier.config == CONFIG
+    assert not part.verifier.training
+    for name, weight in verifier.state_dict().items():
+        step = float(weight.abs().max()) / 127
+        assert float((part.verifier.state_dict()[name] - weight).abs().max()) <= step, name
+    inputs = torch.randn(3, 20, 64), torch.zeros(3, 20), torch.tensor([[0, 5, 6, 1]] * 3)
+    with torch.no_grad():
+        torch.testing.assert_close(part.verifier(*inputs), verifier(*inputs), atol=0.1, rtol=0.05)
+
+
+def test_what_is_missing_is_told(tmp_path: Path) -> None:
+    """A folder without the graph, or with a graph of something else, is refused with the cure."""
+    empty = folder(tmp_path / "empty", {"text.onnx": b"text"})
+    for read, missing in ((read_teacher, "audio.onnx"), (read_verifier, "verifier.onnx")):
+        with pytest.raises(StageError, match=rf"has no {missing}.*--earlier"):
+            read(empty)
+    graph = export_verifier(trained(), tmp_path)
+    other = folder(tmp_path / "other", {"audio.onnx": graph, "verifier_tokens.json": b"{}", "verifier.onnx": b""})
+    for read in (read_teacher, read_verifier):
+        with pytest.raises(StageError, match="not of Whisper's shape"):
+            read(other)

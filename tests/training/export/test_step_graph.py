@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from streaming.block_shape import BlockShape
+from training.export.row_scales import quantise_rows
+from training.export.step_graph import StepGraph, export_step
+from training.models.block_encoder import BlockEncoder, BlockOutputs, block_mask
+from training.models.heads import HeadConfig
+
+SHAPE = BlockShape(block=8, right=4, look_back=2)
+BLOCKS = 6
+
+
+@pytest.fixture(scope="module")
+def encoder() -> BlockEncoder:
+    """A tiny one with drawn weights."""
+    torch.manual_seed(5)
+    made = BlockEncoder(width=32, heads=4, layers=2, head=HeadConfig(frame_width=32, width=24))
+    made.get_buffer("positions").normal_()
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def graphs(encoder: BlockEncoder, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Its graphs in fp32 and in int8."""
+    return export_step(encoder, SHAPE, tmp_path_factory.mktemp("step"))
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    """A graph, ready to run."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def stretch(n: int = 2) -> tuple[Tensor, Tensor]:
+    """Log-mel of so many streams, and where in the position table they begin: the second one goes round it."""
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(n, 80, 2 * BLOCKS * SHAPE.block, generator=generator), torch.tensor([0, 1480][:n])
+
+
+def stepwise(encoder: BlockEncoder, run: onnxruntime.InferenceSession | None, n: int = 2) -> list[list[np.ndarray]]:
+    """What each step gives, in torch or as a graph."""
+    mel, first = stretch(n)
+    padded = torch.nn.functional.pad(mel, (2, 0))
+    module = StepGraph(encoder, SHAPE).eval()
+    state, found = module.example(n), []
+    for block in range(BLOCKS - 1):
+        begin = 2 * SHAPE.block * block
+        state["mel"] = padded[:, :, begin : begin + 2 * (SHAPE.block + SHAPE.right) + 2]
+        state["first"] = (first + SHAPE.block * block) % SHAPE.positions
+        with torch.no_grad():
+            given = (
+                [part.numpy() for part in module(*state.values())]
+                if run is None
+                else run.run(None, {name: value.numpy() for name, value in state.items()})
+            )
+        place = block % SHAPE.look_back * SHAPE.block
+        where = slice(place, place + SHAPE.block)
+        for layer in range(2):
+            state[f"keys_{layer}"][..., where] = torch.from_numpy(given[4 + 2 * layer])
+            state[f"values_{layer}"][:, :, where] = torch.from_numpy(given[5 + 2 * layer])
+        state["unheard"][:, where] = 0
+        state["before"] = torch.from_numpy(given[3][:, SHAPE.block - 4 : SHAPE.block])
+        found.append([given[0], given[1], given[2], given[3]])
+    return found
+
+
+def in_one_pass(encoder: BlockEncoder) -> BlockOutputs:
+    """What the pass that trains gives for the same stretch."""
+    mel, first = stretch()
+    with torch.no_grad():
+        out: BlockOutputs = encoder(mel, first, SHAPE, block_mask(mel.shape[2] // 2, SHAPE))
+    return out
+
+
+@pytest.mark.parametrize("kind", ["torch", "fp32"])
+def test_steps_give_what_one_pass_over_all_blocks_gives(
+    encoder: BlockEncoder, graphs: tuple[Path, Path], kind: str
+) -> None:
+    """The masked pass that the encoder is trained with is the oracle; keys and values in 16 bits are the difference."""
+    expected = in_one_pass(encoder)
+    for block, found in enumerate(stepwise(encoder, None if kind == "torch" else session(graphs[0]))):
+        for part, whole in zip(found[:3], (expected.characters, expected.phonemes, expected.features), strict=True):
+            np.testing.assert_allclose(part, whole[:, block].numpy(), atol=4e-3)
+        hidden = torch.cat([expected.hidden[:, block], expected.provisional[:, block]], dim=1)
+        np.testing.assert_allclose(found[3], hidden.numpy(), atol=4e-3)
+
+
+def test_a_frame_sees_its_block_what_came_before_and_its_right_context(encoder: BlockEncoder) -> None:
+    """Change the log-mel of one frame: nothing that must not hear it changes, everything that may does."""
+    mel, first = stretch()
+    mask = block_mask(mel.shape[2] // 2, SHAPE)
+    with torch.no_grad():
+        before = encoder(mel, first, SHAPE, mask)
+        # The sixth frame of block 3: right context of block 2 ends with its fourth.
+        mel[:, :, 2 * (3 * SHAPE.block + 5)] += 1.0
+        after = encoder(mel, first, SHAPE, mask)
+    moved = [
+        (getattr(before, name) - getattr(after, name)).abs().amax(dim=(0, 2, 3)) for name in ("hidden", "provisional")
+    ]
+    assert (moved[0] > 1e-4).tolist() == [False, False, False, True, True, True]
+    assert (moved[1] > 1e-4).tolist() == [False, False, False, True, True]
+
+
+def test_whoever_shares_a_batch_changes_nothing(encoder: BlockEncoder, graphs: tuple[Path, Path]) -> None:
+    """A stream in int8 beside another one gets what it gets alone, to the last bit."""
+    run = session(graphs[1])
+    for together, alone in zip(stepwise(encoder, run, 2), stepwise(encoder, run, 1), strict=True):
+        for part, own in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(part[:1], own)
+
+
+def test_int8_is_near(encoder: BlockEncoder, graphs: tuple[Path, Path]) -> None:
+    """Probabilities differ by less than a hundredth on average, and they do differ."""
+    pairs = list(zip(stepwise(encoder, session(graphs[0])), stepwise(encoder, session(graphs[1])), strict=True))
+    differences = [np.abs(np.exp(full[head]) - np.exp(small[head])).mean() for full, small in pairs for head in (0, 1)]
+    assert 0 < max(differences) < 0.01
+    assert graphs[1].stat().st_size < graphs[0].stat().st_size
+
+
+def test_a_row_of_zeros_has_a_scale(tmp_path: Path, encoder: BlockEncoder, graphs: tuple[Path, Path]) -> None:
+    """Nothing heard at all, nothing kept: finite numbers."""
+    quantise_rows(graphs[0], tmp_path / "again.onnx")
+    inputs = {name: value.numpy() for name, value in StepGraph(encoder, SHAPE).example().items()}
+    for part in session(tmp_path / "again.onnx").run(None, inputs):
+        assert np.isfinite(part).all()
