@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -193,4 +194,5 @@ def test_doctor_finds_model_and_glossary_whole(environment: dict[str, str]) -> N
     }
     assert found["model"]["status"] == "ok"
     assert found["glossary talks"]["status"] == "ok"
-    assert found["model audio.onnx"]["detail"] == "runs on CPUExecutionProvider"
+    assert found["model step.onnx"]["detail"] == "runs on CPUExecutionProvider"
+    assert re.search(r"holds about [1-9]\d* people .* keeps 2\.\d MB of each", found["speed"]["detail"])

@@ -9,10 +9,11 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
+from streaming.block_shape import STEP_FILE
 from streaming.model_folder import ModelFolder
 from streaming.verifier import GRAPH_FILE, TOKENS_FILE
 from training.compact.recipe import StageError
-from training.export.read_back import block_encoder_of, read_weights
+from training.export.read_back import block_encoder_of, block_encoder_of_step, read_weights
 from training.export.verifier import VerifierPart
 from training.models.block_encoder import BlockEncoder
 from training.models.verifier import SpanVerifier, VerifierConfig
@@ -24,13 +25,20 @@ _CURE = "name a folder that the stage export wrote with --earlier"
 
 
 def read_teacher(folder: ModelFolder) -> BlockEncoder:
-    """The folder's encoder of whole contexts. Raises StageError where it has none, or one of another shape."""
-    if AUDIO_FILE not in folder.contents:
+    """The folder's encoder, which is to hear whole contexts: one of these, or else one of blocks.
+
+    Raises:
+        StageError: the folder has none, or one of another shape.
+    """
+    name = AUDIO_FILE if AUDIO_FILE in folder.contents or STEP_FILE not in folder.contents else STEP_FILE
+    if name not in folder.contents:
         raise StageError(f"{folder.path} has no {AUDIO_FILE}, from which blocks are taught: {_CURE}")
     try:
+        if name == STEP_FILE:
+            return block_encoder_of_step(onnx.load_model_from_string(folder.contents[STEP_FILE]).graph).eval()
         return block_encoder_of(read_weights(folder.path / AUDIO_FILE)).eval()
     except (KeyError, IndexError, RuntimeError) as error:
-        raise StageError(f"{folder.path / AUDIO_FILE} is not of Whisper's shape ({error!r}): {_CURE}") from error
+        raise StageError(f"{folder.path / name} is not of Whisper's shape ({error!r}): {_CURE}") from error
 
 
 def read_verifier(folder: ModelFolder) -> VerifierPart:

@@ -7,13 +7,17 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import NodeProto, numpy_helper
+from onnx import GraphProto, NodeProto, numpy_helper
 from torch import Tensor, nn
 
 from training.models.block_encoder import BlockEncoder
+from training.models.heads import HeadConfig
+from training.models.step_weights import step_weights
 
 _QUANTISED = "/MatMul_quant"
 _LAYER = "upper.layers.{}."
+# Of Whisper's attention, whatever its size.
+_HEAD_WIDTH = 64
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -54,7 +58,8 @@ def _matrix(
 
 def block_encoder_of(weights: Mapping[str, Tensor]) -> BlockEncoder:
     """The audio graph of the compact retriever, read back, as an encoder that can be taught to hear blocks."""
-    encoder = BlockEncoder(layers=len({name.split(".")[2] for name in weights if name.startswith("upper.layers.")}))
+    layers = len({name.split(".")[2] for name in weights if name.startswith("upper.layers.")})
+    encoder = _sized(len(weights["upper.layer_norm.weight"]), layers, len(weights["head.norm.weight"]))
     for convolution, name in ((encoder.conv1, "lower.conv1"), (encoder.conv2, "lower.conv2")):
         _fill_convolution(convolution, weights, name)
     encoder.get_buffer("positions").copy_(weights["lower.embed_positions.weight"])
@@ -81,6 +86,19 @@ def block_encoder_of(weights: Mapping[str, Tensor]) -> BlockEncoder:
         elif isinstance(module, nn.LayerNorm):
             _fill(module, weights, f"head.{name}")
     return encoder
+
+
+def block_encoder_of_step(graph: GraphProto) -> BlockEncoder:
+    """The graph of a step, read back. Raises KeyError for another graph."""
+    weights = {name: torch.from_numpy(value.copy()) for name, value in step_weights(graph).items()}
+    layers = len({name.split(".")[1] for name in weights if name.startswith("layers.")})
+    encoder = _sized(len(weights["norm.weight"]), layers, len(weights["head.norm.weight"]))
+    encoder.load_state_dict(weights)
+    return encoder
+
+
+def _sized(width: int, layers: int, head_width: int) -> BlockEncoder:
+    return BlockEncoder(width, width // _HEAD_WIDTH, layers, HeadConfig(frame_width=width, width=head_width))
 
 
 def _fill(module: nn.LayerNorm | nn.Linear, weights: Mapping[str, Tensor], name: str) -> None:

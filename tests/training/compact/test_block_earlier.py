@@ -5,11 +5,15 @@ from typing import Any
 import pytest
 import torch
 
+from streaming.block_shape import BlockShape
 from streaming.model_folder import ModelFolder
 from training.compact.block_earlier import read_teacher, read_verifier
 from training.compact.recipe import StageError
 from training.export.folder import uncalibrated, write_model_folder
+from training.export.step_graph import export_step
 from training.export.verifier import export_verifier
+from training.models.block_encoder import BlockEncoder
+from training.models.heads import HeadConfig
 from training.models.verifier import SpanVerifier, VerifierConfig
 
 CONFIG = VerifierConfig(12, 64, layers=2, heads=1, inner=96, positions=7)
@@ -63,3 +67,19 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     for read in (read_teacher, read_verifier):
         with pytest.raises(StageError, match="not of Whisper's shape"):
             read(other)
+
+
+def test_an_encoder_of_blocks_comes_back_as_a_teacher(tmp_path: Path) -> None:
+    """Of whatever width; every matrix within half a step of its int8 columns, all else to the last bit."""
+    torch.manual_seed(1)
+    encoder = BlockEncoder(64, 1, 2, HeadConfig(frame_width=64, width=24)).eval()
+    encoder.get_buffer("positions").normal_()
+    for parameter in encoder.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape)
+    _, graph = export_step(encoder, BlockShape(block=8, right=4, look_back=2), tmp_path)
+    found = read_teacher(folder(tmp_path / "model", {"step.onnx": graph}))
+    assert not found.training
+    assert len(encoder.state_dict()) == len(found.state_dict()) > 20
+    for name, weight in encoder.state_dict().items():
+        step = float(weight.abs().max()) / 127 if weight.ndim > 1 and name != "positions" else 0.0
+        assert float((found.state_dict()[name] - weight).abs().max()) <= step, name
