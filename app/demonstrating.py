@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from app.allocator import giving_back
 from app.desk import Desk, Edition
 from app.glossaries import SAMPLE_ID, open_glossary, open_published
 from app.notes import counted, note
-from app.page_access import page_address
+from app.page_access import PageKeys, page_address
 from app.places import Places
 from app.samples import recordings
 from app.watched import PublishedGlossary, Source, sources_of
@@ -23,7 +24,7 @@ from streaming.catalogue_watch import CatalogueWatch
 from streaming.model_folder import ModelFolder
 from streaming.providers import Provider
 from streaming.server import ServerConfig, run_server
-from streaming.server.api_keys import ApiKeys, presented_key
+from streaming.server.hangup import Reread
 from streaming.server.metrics import ServerMetrics
 
 # Speakers of the bundled recordings, for the list on the page.
@@ -36,8 +37,7 @@ class Demonstration:
 
     Attributes:
         config: of the server that carries it.
-        keys: who is let in; None for everybody on this machine.
-        key: one of them to be put into the address that is told, "" for none.
+        keys: who is let in.
         settings: what the page is told.
         folder: the model.
         provider: on what it runs.
@@ -46,8 +46,7 @@ class Demonstration:
     """
 
     config: ServerConfig
-    keys: ApiKeys | None
-    key: str
+    keys: PageKeys
     settings: PageSettings
     folder: ModelFolder
     provider: Provider
@@ -56,7 +55,7 @@ class Demonstration:
 
     def tell(self, hints_url: str) -> None:
         """Tell the address of the page on the server of `hints_url`."""
-        self.ready(page_address(hints_url, self.config.host, self.key))
+        self.ready(page_address(hints_url, self.config.host, self.keys.made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ class Stage:
         metrics: where it is counted.
         mounts: the page, by its path.
         reload: looks for a new version of a glossary at once.
+        look: looks for new versions of all of them.
     """
 
     catalogue: Catalogue
@@ -78,6 +78,7 @@ class Stage:
     metrics: ServerMetrics
     mounts: Mapping[str, object]
     reload: Callable[[str], None]
+    look: Callable[[], object]
 
 
 @contextmanager
@@ -104,36 +105,45 @@ def staged(demonstration: Demonstration, names: Sequence[str]) -> Iterator[Stage
             watch.reload(glossary_id)
 
         desk = Desk(partial(_served, catalogue), folder, places, provider, served_at_once)
-        yield Stage(catalogue, model, slots, metrics, _mounts(demonstration, desk), watch.reload)
+        mounts, look = _mounts(demonstration, desk), partial(watch.look, is_asked=True)
+        yield Stage(catalogue, model, slots, metrics, mounts, watch.reload, look)
 
 
 def serve_with_page(demonstration: Demonstration, names: Sequence[str]) -> None:
-    """Serve glossaries and the page until a signal: those named, else the sample and all that is published."""
-    with staged(demonstration, names) as stage:
+    """Serve glossaries and the page until a signal: those named, else the sample and all that is published.
+
+    SIGHUP reads keys and glossaries again.
+    """
+    with staged(demonstration, names) as stage, giving_back():
         listed = (f"{name} ({counted(each.terms, 'term')})" for name, each in stage.catalogue.items())
         note(f"serving {', '.join(listed)}")
         run_server(
             demonstration.config,
             stage.catalogue,
-            demonstration.keys,
+            demonstration.keys.current,
             on_ready=demonstration.tell,
             slots=stage.slots,
             metrics=stage.metrics,
             mounts=stage.mounts,
             reload=stage.reload,
             warm_up=lambda: warm_up(stage.model),
+            reread=Reread(stage.look, demonstration.keys.reader),
         )
 
 
 def serve_page_alone(demonstration: Demonstration) -> None:
-    """Serve the page until a signal, for a live server elsewhere; uploads are published on this machine."""
+    """Serve the page until a signal, for a live server elsewhere; uploads are published on this machine.
+
+    SIGHUP reads the keys again; the glossaries are those of the other server.
+    """
     desk = Desk(lambda _: None, demonstration.folder, demonstration.places, demonstration.provider)
     run_server(
         demonstration.config,
         {},
-        demonstration.keys,
+        demonstration.keys.current,
         on_ready=demonstration.tell,
         mounts=_mounts(demonstration, desk),
+        reread=Reread(lambda: None, demonstration.keys.reader),
     )
 
 
@@ -155,13 +165,8 @@ def _served(catalogue: Catalogue, glossary_id: str) -> Edition | None:
 
 def _mounts(demonstration: Demonstration, desk: Desk) -> Mapping[str, object]:
     bundled = [Recording(each.path.name, _title(each.path, each.words), each.path) for each in recordings()]
-    keys = demonstration.keys
-
-    def allows(authorizations: Sequence[str]) -> bool:
-        key = presented_key(authorizations, ())
-        return keys is None or (key is not None and keys.accepts(key))
-
-    return {MOUNT_PATH: demo_site(desk, bundled, demonstration.settings, allows), "": front_door()}
+    site = demo_site(desk, bundled, demonstration.settings, demonstration.keys.allow)
+    return {MOUNT_PATH: site, "": front_door()}
 
 
 def _title(path: Path, words: str) -> str:

@@ -3,12 +3,14 @@
 import hashlib
 import secrets
 import socket
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from demo.site import MOUNT_PATH
 from streaming.protocol import HINTS_PATH
 from streaming.server.access import is_loopback
-from streaming.server.api_keys import ApiKeys
+from streaming.server.api_keys import ApiKeys, presented_key
 
 # Typed by thumb on a phone: no capitals, nothing that looks like something else. Sixteen of them are 79 bits.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -20,15 +22,45 @@ def new_key() -> tuple[str, ApiKeys]:
     return key, ApiKeys([hashlib.sha256(key.encode()).hexdigest()])
 
 
-def keys_of_page(file: Path | None, host: str) -> tuple[str, ApiKeys | None]:
-    """What lets in who opens the page: the keys of the file, else a new one, told too, where others reach the host.
+class PageKeys:
+    """Who may open the page and speak to the server that carries it.
 
-    Raises:
-        SettingError: the file cannot be used.
+    Args:
+        current: the keys that are good now; None for everybody on this machine.
+        made: one of them that nobody knows yet, "" for none.
+        file: where they came from, if they did.
     """
-    if file is not None:
-        return "", ApiKeys.load(file)
-    return ("", None) if is_loopback(host) else new_key()
+
+    def __init__(self, current: ApiKeys | None, made: str = "", file: Path | None = None) -> None:
+        self.current, self.made, self._file = current, made, file
+
+    @classmethod
+    def of(cls, file: Path | None, host: str) -> "PageKeys":
+        """The keys of the file, else a new one where others reach the host.
+
+        Raises:
+            SettingError: the file cannot be used.
+        """
+        if file is not None:
+            return cls(ApiKeys.load(file), file=file)
+        if is_loopback(host):
+            return cls(None)
+        made, keys = new_key()
+        return cls(keys, made)
+
+    def allow(self, authorizations: Sequence[str]) -> bool:
+        """Whether who sends these headers may come in now."""
+        key = presented_key(authorizations, ())
+        return self.current is None or (key is not None and self.current.accepts(key))
+
+    @property
+    def reader(self) -> Callable[[], ApiKeys] | None:
+        """Reads the file again and goes by it from there on, raises SettingError where it cannot; None without one."""
+        return None if self._file is None else partial(self._read, self._file)
+
+    def _read(self, file: Path) -> ApiKeys:
+        self.current = keys = ApiKeys.load(file)
+        return keys
 
 
 def own_address(host: str) -> str:

@@ -19,6 +19,7 @@ Examples:
   termcue demo --glossary terms.xlsx --target-lang de --target-lang es
   termcue demo --host 0.0.0.0 --ssl-self-signed      # a phone in the same room: open the address that is printed
   termcue demo --server http://127.0.0.1:8765 --port 8766
+  kill -HUP PID    # read the keys file and the glossaries again; sessions of removed keys end
 """
 _TWO_KEYS = (
     "{server} asks for a key, and one is needed for the page on {host} too: name a file that holds the server's keys "
@@ -95,6 +96,9 @@ def demo(
     """
     if wrong := _wrong_usage(server, glossary, (tls_cert, tls_key), ssl_self_signed):
         raise click.UsageError(wrong, context)
+    from app.allocator import share_pools
+
+    share_pools()
     try:
         from demo.frame import check_gradio
 
@@ -102,7 +106,7 @@ def demo(
     except ImportError as error:
         raise click.ClickException(f"the page needs Gradio ({error}); install it: pip install '.[demo]'") from error
     from app.demonstrating import Demonstration, serve_page_alone, serve_with_page
-    from app.page_access import keys_of_page, own_address
+    from app.page_access import PageKeys, own_address
     from app.places import Places
     from app.running_server import asks_for_key
     from app.self_signed import self_signed_tls
@@ -116,13 +120,15 @@ def demo(
     needs_key = bool(server) and asks_for_key(server)
     if needs_key and api_keys_file is None and not is_loopback(host):
         raise click.UsageError(_TWO_KEYS.format(server=server, host=host), context)
-    key, keys = keys_of_page(api_keys_file, host)
+    keys = PageKeys.of(api_keys_file, host)
     tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
     if ssl_self_signed:
         tls = self_signed_tls(tuple(dict.fromkeys(("localhost", "127.0.0.1", own_address(host)))))
     if tls is None and not is_loopback(host):
         note("warning: browsers give no microphone to pages over http:// from elsewhere; add --ssl-self-signed")
-    settings = PageSettings(server=server, needs_key=needs_key or keys is not None, target_langs=target_lang[:2])
+    settings = PageSettings(
+        server=server, needs_key=needs_key or keys.current is not None, target_langs=target_lang[:2]
+    )
     set_up_server_log("text")
     folder = load_folder(model)
     if (warning := calibration_warning(folder)) is not None:
@@ -139,7 +145,6 @@ def demo(
     demonstration = Demonstration(
         config=ServerConfig(host=host, port=port, tls=tls),
         keys=keys,
-        key=key,
         settings=settings,
         folder=folder,
         provider=provider,

@@ -84,6 +84,9 @@ def serve(
     layer several glossaries: ?glossary=mine,shared. Without keys the server listens on this machine only. SIGHUP reads
     keys and glossaries again.
     """
+    from app.allocator import giving_back, share_pools
+
+    share_pools(limits["threads"])
     from app.glossaries import open_glossary, open_published
     from app.places import Places
     from app.serving import recorder_into, sessions_held, set_up_server_log
@@ -149,7 +152,7 @@ def serve(
             )
 
     reread_keys = None if api_keys_file is None else partial(ApiKeys.load, api_keys_file)
-    with CatalogueWatch(catalogue, sources, stamps, stopping=stopping) as watch:
+    with CatalogueWatch(catalogue, sources, stamps, stopping=stopping) as watch, giving_back():
         run_server(
             config,
             catalogue,

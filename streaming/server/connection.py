@@ -7,7 +7,7 @@ client in the table of `ResumableSessions`.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -150,9 +150,20 @@ class Connection:
     def _attach(self, token: str, live: LiveSession) -> None:
         self._token, self._live = token, live
         live.connection = self
+        self._tell_last_seq(lambda: live.session.last_seq)
+
+    def _detach(self, live: LiveSession) -> None:
+        """The session is not this connection's any more."""
+        live.connection = self._live = None
+        # The library's objects refer to each other and are freed when the collector comes by, which may be after
+        # hundreds of sessions: whatever they hold of one would wait as long.
+        seq = live.session.last_seq
+        self._tell_last_seq(lambda: seq)
+
+    def _tell_last_seq(self, last_seq: Callable[[], int]) -> None:
         protocol = self._websocket.protocol
         if isinstance(protocol, AnnouncingProtocol):
-            protocol.last_seq = lambda: live.session.last_seq
+            protocol.last_seq = last_seq
 
     async def _next_outputs(self, live: LiveSession) -> Sequence[Output]:
         try:
@@ -175,7 +186,7 @@ class Connection:
 
     def _let_go(self, live: LiveSession) -> None:
         """Whoever waits for the session need not wait for this socket's goodbye."""
-        live.connection = self._live = None
+        self._detach(live)
         self._shared.sessions.park(self._token)
         self.finished.set()
 
@@ -198,7 +209,7 @@ class Connection:
         except Exception:
             logger.exception("%s: internal error", self.session_id, extra={"session": self.session_id})
             live.fail("internal", CloseCode.INTERNAL, "the session broke")
-        live.connection = None
+        self._detach(live)
         if live.session.closed and (self._has_said_all or not live.session.is_complete):
             self._shared.sessions.drop(self._token)
         else:

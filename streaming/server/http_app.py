@@ -34,7 +34,7 @@ from streaming.server.tokens import TOKEN_LIFE_S
 from streaming.session import ServedGlossary
 
 Mounts: TypeAlias = Mapping[str, Any]
-"""Path -> ASGI application."""
+"""Path -> ASGI application; that of "" answers for every path that nothing else is at."""
 _PACKAGE = Path(__file__).parents[1]
 _FILES = {
     "/v1/asyncapi.json": (_PACKAGE / "asyncapi.json", "application/json"),
@@ -96,7 +96,7 @@ def application(site: Site, mounts: Mounts) -> Starlette:
         Route("/v1/tokens", guarded(_tokens), methods=["POST"]),
         Route("/v1/hints:file", guarded(hints_of_file), methods=["POST"]),
         *(Route(path, _file(*file)) for path, file in _FILES.items()),
-        *(Mount(path, mounted) for path, mounted in mounts.items()),
+        *(Mount(path, mounted) for path, mounted in mounts.items() if path),
     ]
     cors = Middleware(
         CORSMiddleware,
@@ -104,7 +104,11 @@ def application(site: Site, mounts: Mounts) -> Starlette:
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type"],
     )
-    return Starlette(routes=routes, middleware=[cors], exception_handlers={404: _nothing_there, 405: _wrong_method})
+    made = Starlette(routes=routes, middleware=[cors], exception_handlers={404: _nothing_there, 405: _wrong_method})
+    if "" in mounts:
+        # Not a route: it would also take the requests whose path is right and whose method is wrong.
+        made.router.default = mounts[""]
+    return made
 
 
 async def _hints(_: Request, __: Site) -> Response:

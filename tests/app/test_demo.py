@@ -1,23 +1,32 @@
 """`termcue demo`: who reaches the page, with which key, over which certificate."""
 
 import asyncio
+import hashlib
+import os
 import re
+import signal
 import ssl
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import gettempdir
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from click.testing import CliRunner
 
 from app.commands.demo import demo
+from app.demonstrating import Demonstration, serve_with_page
 from app.desk import Desk
-from app.page_access import new_key, own_address, page_address
+from app.page_access import PageKeys, new_key, own_address, page_address
 from app.places import Places
 from app.running_server import asks_for_key, knows_page, obstacles, server_address
 from app.self_signed import self_signed_tls
 from app.wiring import load_folder
 from demo.desk import Upload
+from demo.site import PageSettings
 from streaming.errors import GlossaryError, SettingError
 from streaming.server import HintServer, ServerConfig
 from streaming.server.api_keys import ApiKeys
@@ -140,6 +149,76 @@ def test_a_page_for_others_of_a_server_with_keys_needs_them_too() -> None:
     code, output = asyncio.run(run())
     assert code == 2
     assert "--api-keys-file" in output
+
+
+def test_a_hangup_reads_keys_and_glossaries_of_the_page_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SIGHUP, as of `termcue serve`: for the desk of the page as for the server, and what was doubted is taken over."""
+    keys, terms = tmp_path / "keys", tmp_path / "talk.csv"
+    keys.write_text(hashlib.sha256(b"anna").hexdigest())
+    terms.write_text("term\n" + "".join(f"{term}\n" for term in ("leisure", *(f"number {n}" for n in range(11)))))
+    answered: list[object] = []
+
+    def scenario(page: str) -> None:
+        assert signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL
+        base = page.partition("/demo")[0]
+
+        def states() -> list[int]:
+            asked = (f"{base}/v1/glossaries", f"{base}/demo/desk/glossaries/talk")
+            return [_status(url, name) for url in asked for name in ("anna", "ben")]
+
+        answered.append(states())
+        terms.write_text("term\nleisure\n")
+        _until(lambda: "may be saved halfway" in caplog.text)
+        keys.write_text(hashlib.sha256(b"ben").hexdigest())
+        os.kill(os.getpid(), signal.SIGHUP)
+        _until(lambda: "is served now" in caplog.text)
+        answered.append(states())
+
+    caplog.set_level("INFO")
+    beside = threading.Thread()
+
+    def ready(page: str) -> None:
+        nonlocal beside
+        beside = threading.Thread(target=_then_stop, args=(scenario, page))
+        beside.start()
+
+    demonstration = Demonstration(
+        config=ServerConfig(port=0),
+        keys=PageKeys.of(keys, "127.0.0.1"),
+        settings=PageSettings(),
+        folder=load_folder(None),
+        provider="cpu",
+        places=Places(tmp_path / "data", tmp_path / "cache"),
+        ready=ready,
+    )
+    serve_with_page(demonstration, [str(terms)])
+    beside.join(10)
+    assert answered == [[200, 401, 200, 401], [401, 200, 401, 200]]
+
+
+def _then_stop(scenario: Callable[[str], None], page: str) -> None:
+    try:
+        scenario(page)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _status(url: str, key: str) -> int:
+    try:
+        with urlopen(Request(url, headers={"Authorization": f"Bearer {key}"}), timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(1000):
+        if is_so():
+            return
+        pause.wait(0.02)
+    raise AssertionError("it did not happen in 20 s")
 
 
 def test_without_gradio_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,9 @@ def serve(port: str, model: str, glossary: str, record: str, jumps: str) -> None
     """The process: `termcue serve` with one glossary that is followed."""
     if jumps:
         _make_clock_jump()
+    from app.allocator import giving_back, share_pools
+
+    share_pools()
     from app.glossaries import open_glossary
     from app.places import Places
     from app.serving import recorder_into
@@ -150,7 +153,7 @@ def serve(port: str, model: str, glossary: str, record: str, jumps: str) -> None
     sources = sources_of((glossary,), lambda each: serve_glossary(loaded, each), folder, places, "cpu")
     stamps = {name: source.stamp() for name, source in sources().items()}
     catalogue = catalogue_of(loaded, by_id([open_glossary(glossary, folder, places)]))
-    with CatalogueWatch(catalogue, sources, stamps) as watch:
+    with CatalogueWatch(catalogue, sources, stamps) as watch, giving_back():
         run_server(
             config,
             catalogue,

@@ -224,6 +224,9 @@ def _most(server: Server) -> float:
 
 def serve(glossary_file: str, sessions: int, batching: str) -> None:
     """The server process: `termcue serve` with one glossary called `load`."""
+    from app.allocator import giving_back, share_pools
+
+    share_pools()
     from app.glossaries import open_glossary
     from app.places import Places
     from app.wiring import OpenGlossary, catalogue_of, for_many, load_folder, load_model, warm_up
@@ -236,15 +239,16 @@ def serve(glossary_file: str, sessions: int, batching: str) -> None:
     model = for_many(load_model(folder), slots, metrics.batched, batches=batching == "on")
     index = open_glossary(glossary_file or None, folder, Places.of(None)).index
     catalogue = catalogue_of(model, {"load": OpenGlossary("load", index)})
-    run_server(
-        config,
-        catalogue,
-        None,
-        on_ready=lambda url: print(url, flush=True),
-        slots=slots,
-        metrics=metrics,
-        warm_up=lambda: warm_up(model),
-    )
+    with giving_back():
+        run_server(
+            config,
+            catalogue,
+            None,
+            on_ready=lambda url: print(url, flush=True),
+            slots=slots,
+            metrics=metrics,
+            warm_up=lambda: warm_up(model),
+        )
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from app.samples import recordings
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 MICROPHONE_RATE = 48_000
 MISSING = (
-    "Chromium is not installed, so nothing of the page is tested. On Debian, as root: apt-get update && "
+    "Chromium is not installed, so neither the page nor the client for browsers is tested. On Debian, as root: apt-get update && "
     "apt-get install --yes --no-install-recommends chromium fonts-dejavu-core. Elsewhere put one of these on the path: "
     f"{', '.join(CHROMIUM_NAMES)}."
 )

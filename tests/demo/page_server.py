@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.demonstrating import Demonstration, Stage, staged
+from app.page_access import PageKeys
 from app.places import Places
 from app.wiring import load_folder, warm_up
 from demo.site import MOUNT_PATH, PageSettings
@@ -72,8 +73,7 @@ def page_server(folder: Path, keys: ApiKeys | None = None) -> Iterator[PageServe
     """A server of the bundled sample, with all that it writes below `folder`."""
     demonstration = Demonstration(
         config=ServerConfig(port=0),
-        keys=keys,
-        key="",
+        keys=PageKeys(keys),
         settings=PageSettings(needs_key=keys is not None),
         folder=load_folder(None),
         provider="cpu",

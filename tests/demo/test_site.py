@@ -110,6 +110,25 @@ def test_what_the_page_does_not_need_of_gradio_is_shut(method: str, path: str) -
     visit(scenario)
 
 
+def test_the_page_changes_nothing_of_the_api_beside_it() -> None:
+    """A wrong method is told as on a server without a page, and what is nowhere is missing; "/" leads to the page."""
+
+    async def scenario(page: str) -> None:
+        base = page.removesuffix(MOUNT_PATH)
+        for method, path in (("PUT", "/v1/glossaries"), ("GET", "/v1/tokens"), ("POST", "/favicon.ico")):
+            status, headers, body = await http(method, base + path)
+            assert (status, json.loads(body)["code"]) == (405, "wrong_method"), path
+            assert headers["allow"], path
+        for path in ("/v2", "/v1/hints/other"):
+            status, _, body = await http("GET", base + path)
+            assert (status, json.loads(body)["code"]) == (404, "not_found"), path
+        for path in ("/", MOUNT_PATH):
+            status, _, body = await http("GET", base + path)
+            assert (status, b"page/page.js" in body) == (200, True), path
+
+    visit(scenario)
+
+
 def test_glossaries_need_the_key_and_the_page_does_not() -> None:
     """Whoever lacks the key sees an empty page and reads or publishes nothing."""
     desk = FakeDesk()

@@ -1,7 +1,6 @@
 """The browser client in a real browser: a page records a fake microphone and streams it."""
 
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,14 +18,12 @@ from streaming.audio import AudioFormat
 from streaming.browser import CLIENT_MODULE
 from streaming.session import ServedGlossary
 from streaming.testing import synthetic_pcm
+from tests.demo.browsers import chromium
 from tests.streaming.client.faulty_server import Fault, server_thread
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGE = Path(__file__).with_name("recording_page.html")
 # The browser repeats the file: 3.2 s with two tones.
 LOOP_MS = [(0, 600), (900, 600), (0, 800), (1700, 600), (0, 600)]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
 
 @contextmanager
@@ -64,9 +61,8 @@ def _page_server(reports: "SimpleQueue[Any]") -> Iterator[str]:
 
 @contextmanager
 def _browser(address: str, microphone: Path, profile: Path) -> Iterator[None]:
-    assert CHROMIUM is not None
     command = [
-        *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+        *(chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
         *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
         *(f"--use-file-for-fake-audio-capture={microphone}", "--autoplay-policy=no-user-gesture-required"),

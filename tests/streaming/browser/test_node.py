@@ -1,7 +1,6 @@
 """The browser client in Node.js: its pure parts, and its streams over connections that break."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,22 +11,19 @@ import pytest
 from streaming.protocol import CloseCode
 from streaming.session import ServedGlossary
 from streaming.testing import synthetic_pcm
+from tests.demo.browsers import node
 from tests.streaming.client.faulty_server import Fault, server_thread
 
 HERE = Path(__file__).parent
-NODE = shutil.which("node")
 Served = Mapping[str, ServedGlossary]
 _ORDER = (900, 1700, 500, 1300, 900, 500, 1700, 1300, 900)
 PCM = synthetic_pcm([(0, 400), *((part, ms) for tone in _ORDER for part, ms in ((tone, 600), (0, 700)))])
 SPOKEN = [(f"{tone} hertz tone", round(0.4 + 1.3 * index, 1)) for index, tone in enumerate(_ORDER)]
 
-pytestmark = pytest.mark.skipif(NODE is None, reason="Node.js is not installed")
-
 
 def _node(*arguments: str, stdin: bytes = b"") -> str:
-    assert NODE is not None
     # Web sockets are behind a flag in Node.js 20 and without one from 22 on, which takes the flag too.
-    command = [NODE, "--no-warnings", "--experimental-websocket", *arguments]
+    command = [node(), "--no-warnings", "--experimental-websocket", *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     return done.stdout.decode()

@@ -161,6 +161,29 @@ def test_another_method_is_told_which_there_are(served: Served, method: str, pat
     serve(served, scenario)
 
 
+def test_what_answers_for_all_other_paths_leaves_ours_alone(served: Served) -> None:
+    """An application at "" is asked for what nothing else is at, and neither for a wrong method nor for a missing slash."""
+    asked: list[object] = []
+
+    async def rest(scope: dict[str, object], receive: object, send: Callable[[object], Awaitable[None]]) -> None:
+        asked.append(scope["path"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"rest"})
+
+    async def scenario(server: HintServer) -> None:
+        for method, path in (("PUT", "/v1/glossaries"), ("GET", "/v1/hints:file"), ("DELETE", "/health")):
+            status, headers, body = await http(method, f"{server.http_url}{path}")
+            assert (status, parsed(body)["code"]) == (405, "wrong_method"), path
+            assert headers["allow"], path
+        assert (await http("GET", f"{server.http_url}/health"))[0] == 200
+        assert (await http("GET", f"{server.http_url}/health/"))[0] == 200
+        for path in ("/", "/v2"):
+            assert (await http("POST", f"{server.http_url}{path}"))[::2] == (200, b"rest")
+        assert asked == ["/", "/v2"]
+
+    serve(served, scenario, mounts={"": rest})
+
+
 def test_the_hints_want_a_websocket(served: Served) -> None:
     """426, as RFC 9110 has it."""
 
