@@ -157,8 +157,9 @@ class Batches(Generic[Asked, Given]):
         return batch
 
     def _pass(self, batch: Sequence[_Request[Asked, Given]]) -> None:
-        self._on_batch(len(batch))
         try:
+            # Whatever is raised here is told to all of the batch: they wait, and nobody else would wake them.
+            self._on_batch(len(batch))
             for one, given in zip(batch, self._run_all([one.asked for one in batch]), strict=True):
                 one.given = given
         except Exception as error:

@@ -2,11 +2,11 @@
 
 The encoder hears whole blocks, each with some frames after it (`training.models.block_encoder`). What is asked for is
 the newest context all the same, as from an encoder that hears each context anew: its older frames are remembered, its
-newest ones provisional. After a stretch that was not asked for (silence, an overloaded machine) the stream begins anew
-a little before what is asked for.
+newest ones provisional. What was not asked for is caught up with while the context still holds it; after a longer
+stretch (silence, an overloaded machine) the stream begins anew a little before what is asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,8 @@ from streaming.block_shape import OUTPUTS, STEP_FILE, BlockShape, keys_of, value
 from streaming.block_state import BlockState, BlockStep, StateShape, StepResult
 from streaming.encoded_context import EncodedContext
 from streaming.encoder import open_session
+from streaming.errors import ModelError, SettingError
+from streaming.events import SAMPLE_RATE
 from streaming.features import HOP, MelScale, RawLogMel
 from streaming.model_folder import ModelFolder
 from streaming.providers import Provider
@@ -27,8 +29,7 @@ _MEL_PER_FRAME = FRAME_SAMPLES // HOP
 _MEL_BEFORE = 2
 # A stream that begins anew hears so many blocks before what is asked for.
 _ANEW = 3
-# Blocks that are caught up with; where more were not asked for, the stream begins anew.
-_MOST_AT_ONCE = 4
+_CURE = "install TermCue again, or name another folder with --model"
 
 
 class Steps(Protocol):
@@ -40,20 +41,23 @@ class Steps(Protocol):
 
 
 class OnnxSteps:
-    """The graph of a step; each result is the same whatever else is in the batch, to the last bit."""
+    """The graph of a step; each result is the same whatever else is in the batch, to the last bit.
 
-    def __init__(self, folder: ModelFolder, threads: int = 1, provider: Provider = "cpu") -> None:
+    Raises:
+        ModelError: the folder has no such graph, ONNX Runtime refuses it, or it is one of other blocks.
+        SettingError: this ONNX Runtime cannot run on the provider at all.
+    """
+
+    def __init__(self, folder: ModelFolder, blocks: BlockShape, threads: int = 1, provider: Provider = "cpu") -> None:
         self._session = open_session(folder, STEP_FILE, threads, provider)
-        shapes = {one.name: one.shape for one in self._session.get_inputs()}
-        _, heads, head_width, _ = shapes[keys_of(0)]
-        _, reach, width = shapes["before"]
-        self._layers = range(sum(name.startswith(keys_of(0)[:-1]) for name in shapes))
+        given = (*self._session.get_inputs(), *self._session.get_outputs())
+        self.state_shape = _state_shape(folder, blocks, {one.name: one.shape[1:] for one in given})
+        self._layers = range(self.state_shape.layers)
         self._outputs = [
             *OUTPUTS,
             *(f"new_{keys_of(i)}" for i in self._layers),
             *(f"new_{values_of(i)}" for i in self._layers),
         ]
-        self.state_shape = StateShape(len(self._layers), heads, head_width, width, reach)
 
     def run(self, step: BlockStep) -> StepResult:
         """One step of one stream."""
@@ -69,7 +73,8 @@ class OnnxSteps:
         keys_from, values_from = len(OUTPUTS), len(OUTPUTS) + len(self._layers)
         results = []
         for rows in zip(*self._session.run(self._outputs, inputs), strict=True):
-            characters, phonemes, frames, hidden = rows[:keys_from]
+            # A view would keep the whole batch for as long as the stream keeps its provisional frames.
+            characters, phonemes, frames, hidden = (part.copy() for part in rows[:keys_from])
             state = rows[keys_from:values_from], rows[values_from:]
             results.append(StepResult(characters, phonemes, frames, hidden, *state))
         return results
@@ -78,6 +83,36 @@ class OnnxSteps:
 def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Along a new first axis; one alone is not copied."""
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+
+
+def _state_shape(folder: ModelFolder, blocks: BlockShape, shapes: Mapping[str, Sequence[int | str]]) -> StateShape:
+    """What the graph of a step keeps of a stream, by the shapes of its inputs and outputs but for the first axis.
+
+    Raises:
+        ModelError: it is not the graph of a step, or not of these blocks.
+    """
+    layers = sum(name.startswith(keys_of(0)[:-1]) for name in shapes)
+    heads, head_width, *_ = (*shapes.get(keys_of(0), ()), 0, 0)
+    reach, width, *_ = (*shapes.get("before", ()), 0, 0)
+    kept, frames = blocks.look_back * blocks.block, blocks.block + blocks.right
+    needed: dict[str, tuple[int | str, ...]] = {
+        "mel": (folder.spec.mel_bins, _MEL_BEFORE + frames * _MEL_PER_FRAME),
+        "first": (),
+        "unheard": (kept,),
+        "before": (reach, width),
+    }
+    for i in range(max(1, layers)):
+        for prefix, rows in (("", kept), ("new_", blocks.block)):
+            needed[f"{prefix}{keys_of(i)}"] = (heads, head_width, rows)
+            needed[f"{prefix}{values_of(i)}"] = (heads, rows, head_width)
+    for name, shape in needed.items():
+        found = tuple(shapes[name]) if name in shapes else "missing"
+        if found != shape:
+            raise ModelError(
+                f"{folder.path / STEP_FILE} does not go with the blocks of {folder.path / 'spec.json'} ({blocks}): "
+                f"{name} is {found} there, and {shape} is needed; {_CURE}"
+            )
+    return StateShape(layers, int(heads), int(head_width), int(width), int(reach))
 
 
 class BlockFrameEncoder:
@@ -133,12 +168,19 @@ class BlockFrameEncoder:
             context: float32[context_frames · 320], the stream up to `end_sample`.
             end_sample: a multiple of 320.
             is_kept: False leaves the stream as it is: what comes next may be something else.
+
+        Raises:
+            SettingError: a context of another length than the model was made for; its frames would stand elsewhere.
         """
+        if len(context) != self._context_frames * FRAME_SAMPLES:
+            own_ms = self._context_frames * FRAME_SAMPLES * 1000 // SAMPLE_RATE
+            raise SettingError(
+                f"a context of {len(context)} samples is not what this model hears: give context_ms = {own_ms}"
+            )
         if not is_kept:
             return self._copy().encode(context, end_sample)
         end = end_sample // FRAME_SAMPLES
-        waiting = end - self._next - self._blocks.right
-        if self._end is None or end < self._end or waiting > _MOST_AT_ONCE * self._blocks.block:
+        if self._end is None or not 0 <= end - self._end <= self._context_frames:
             self._begin(context, end)
         elif end > self._end:
             self._hear(self._scale(self._log_mel(context, (end - self._end) * _MEL_PER_FRAME)))
@@ -146,7 +188,7 @@ class BlockFrameEncoder:
         while self._next + self._blocks.block + self._blocks.right <= end:
             self._run()
         if self._provisional is not None and self._next + self._blocks.right == end:
-            return self._context(self._provisional)
+            return self._context(self._provisional, end)
         return self._copy()._with_made_up_rest(end)
 
     def _begin(self, context: Floats, end: int) -> None:
@@ -167,7 +209,7 @@ class BlockFrameEncoder:
         result = self._steps.run(self._state.step(self._mel[:, : _MEL_BEFORE + (block + right) * _MEL_PER_FRAME]))
         self._state.keep(result)
         encoded = EncodedContext(result.characters, result.phonemes, result.frames, result.hidden)
-        self._kept = self._kept.joined(encoded.first(block)).last(self._context_frames)
+        self._kept = self._kept.joined(encoded.first(block)).last(self._context_frames + max(0, block - right))
         self._provisional = encoded.after(block)
         self._mel = self._mel[:, block * _MEL_PER_FRAME :]
         self._next += block
@@ -179,10 +221,13 @@ class BlockFrameEncoder:
             missing = _MEL_BEFORE + (block + right) * _MEL_PER_FRAME - self._mel.shape[1]
             self._hear(np.full((max(0, missing), self._log_mel.bins), self._scale.silence, np.float32))
             self._run()
-        return self._context(self._provisional.first(end - self._next))
+        return self._context(self._provisional, end)
 
-    def _context(self, newest: EncodedContext) -> EncodedContext:
-        return self._kept.joined(newest).last(self._context_frames)
+    def _context(self, provisional: EncodedContext, end: int) -> EncodedContext:
+        """The newest context up to a frame; with a short right context that may lie before the provisional frames."""
+        known = self._kept.joined(provisional)
+        beyond = self._next + self._blocks.right - end
+        return known.first(len(known.characters) - beyond).last(self._context_frames)
 
     def _copy(self) -> "BlockFrameEncoder":
         other: BlockFrameEncoder = object.__new__(BlockFrameEncoder)
@@ -195,7 +240,7 @@ class BlockEncoders:
     """The encoders of many streams on the graph of one model folder."""
 
     def __init__(self, folder: ModelFolder, blocks: BlockShape, threads: int = 1, provider: Provider = "cpu") -> None:
-        self.graph = OnnxSteps(folder, threads, provider)
+        self.graph = OnnxSteps(folder, blocks, threads, provider)
         self.blocks, self._mel_bins = blocks, folder.spec.mel_bins
         self._context_frames = folder.spec.context_samples // FRAME_SAMPLES
         state = BlockState(blocks, self.graph.state_shape)

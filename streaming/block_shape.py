@@ -1,6 +1,7 @@
 """How a block-causal encoder parts a stream, and the names in the graph of its steps."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 STEP_FILE = "step.onnx"
 OUTPUTS = ("characters", "phonemes", "frames", "hidden")
@@ -21,6 +22,24 @@ class BlockShape:
     right: int = 16
     look_back: int = 9
     positions: int = 1500
+
+    @classmethod
+    def from_json(cls, raw: object) -> "BlockShape":
+        """Read the sizes of a model's spec; one that is missing has its default.
+
+        Raises:
+            ValueError: no mapping, a name that is not known, or a size that is no whole number above 0.
+        """
+        if not isinstance(raw, Mapping):
+            raise ValueError(f"blocks {raw!r}")
+        names = {field.name for field in fields(cls)}
+        sizes = {}
+        for name, size in raw.items():
+            # Python takes true for 1.
+            if name not in names or not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise ValueError(f"blocks: {name} = {size!r}")
+            sizes[name] = size
+        return cls(**sizes)
 
 
 def keys_of(layer: int) -> str:

@@ -52,15 +52,15 @@ class ModelSpec:
             raise ValueError(f"text_tokens {tokens!r}")
         return cls(
             name=raw["name"],
-            context_samples=raw["context_samples"],
-            frame_samples=raw["frame_samples"],
-            feature_width=raw["feature_width"],
-            dim=raw["dim"],
+            context_samples=_size(raw, "context_samples"),
+            frame_samples=_size(raw, "frame_samples"),
+            feature_width=_size(raw, "feature_width"),
+            dim=_size(raw, "dim"),
             licence=raw["licence"],
             provenance=tuple(raw["provenance"]),
-            mel_bins=raw.get("mel_bins", MEL_BINS),
+            mel_bins=_size({"mel_bins": MEL_BINS, **raw}, "mel_bins"),
             text_tokens=tokens,
-            blocks=BlockShape(**raw["blocks"]) if "blocks" in raw else None,
+            blocks=BlockShape.from_json(raw["blocks"]) if "blocks" in raw else None,
         )
 
 
@@ -119,6 +119,15 @@ class ModelFolder:
             external,
             not raw.keys().isdisjoint({"calibration_report", "calibration_from"}),
         )
+
+
+def _size(raw: Mapping[str, Any], name: str) -> int:
+    """A whole number above 0. Raises KeyError where it is missing, ValueError where it is something else."""
+    size = raw[name]
+    # Python takes true for 1.
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise ValueError(f"{name} {size!r}")
+    return size
 
 
 def encoder_id_of(name: str, digests: Mapping[str, str]) -> str:

@@ -119,6 +119,32 @@ def test_a_broken_encoder_breaks_those_who_asked_and_nobody_waits_for_ever() -> 
         assert slots.is_held
 
 
+def test_a_broken_count_of_batches_leaves_nobody_waiting() -> None:
+    """All of a batch get the error, not only the one whose thread ran it."""
+
+    def broken(size: int) -> None:
+        raise ValueError("broken count")
+
+    slots, raised = ComputeSlots(1), list[str]()
+    encoder = BatchingEncoder(CountingEncoder(), slots, on_batch=broken)
+
+    def run() -> None:
+        with pytest.raises(ValueError, match="broken count"):
+            encoder.encode(CONTEXTS[0])
+        raised.append("it")
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(4)]
+    with slots.held():
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(slots._waiting) < len(threads) and time.monotonic() < deadline:
+            time.sleep(0.005)
+    for thread in threads:
+        thread.join(10)
+    assert len(raised) == len(threads)
+
+
 def test_slots_are_taken_in_the_order_of_asking() -> None:
     """Nobody is overtaken: the order in which six threads compute is the order in which they asked."""
     slots, order = ComputeSlots(1), list[int]()

@@ -11,6 +11,7 @@ from streaming.block_shape import BlockShape
 from streaming.block_state import BlockState, BlockStep, StateShape, StepResult
 from streaming.context import RollingContext
 from streaming.encoded_context import EncodedContext
+from streaming.errors import ModelError, SettingError
 from streaming.features import MelScale, RawLogMel
 from streaming.model_folder import BUNDLED, ModelFolder
 
@@ -26,23 +27,38 @@ SILENCE = EncodedContext(*(np.full((CONTEXT, width), -7, np.float32) for width i
 class MeanSteps:
     """A frame is the mean of its own log-mel frames; its hidden row also tells what the step was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: BlockShape = BLOCKS) -> None:
         self.steps: list[BlockStep] = []
+        self.frames = blocks.block + blocks.right
 
     def run(self, step: BlockStep) -> StepResult:
         # The arrays of a state go on changing.
         self.steps.append(replace(step, unheard=step.unheard.copy()))
-        assert step.mel.shape == (80, 2 * 8 + 2)
-        means = step.mel[:, 2:].mean(axis=0).reshape(8, 2).mean(axis=1)[:, None]
+        assert step.mel.shape == (80, 2 * self.frames + 2)
+        means = step.mel[:, 2:].mean(axis=0).reshape(self.frames, 2).mean(axis=1)[:, None]
         heard = step.keys[0][0, 0][step.unheard == 0].astype(np.float32).sum()
         hidden = np.concatenate([np.full_like(means, heard), np.full_like(means, step.first)], axis=1)
         keys = np.full((1, 1, 4), step.first + 1, np.float16)
         return StepResult(means, means, means, hidden, (keys,), (keys.swapaxes(1, 2),))
 
 
-def open_stream(steps: MeanSteps, anew: int = 2) -> BlockFrameEncoder:
+class FailingSteps(MeanSteps):
+    """Every third step fails once before it is run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def run(self, step: BlockStep) -> StepResult:
+        self.asked += 1
+        if self.asked % 3 == 0:
+            raise RuntimeError("no memory")
+        return super().run(step)
+
+
+def open_stream(steps: MeanSteps, anew: int = 2, blocks: BlockShape = BLOCKS) -> BlockFrameEncoder:
     """The encoder of a stream with short blocks."""
-    return BlockFrameEncoder(steps, BLOCKS, STATE, CONTEXT, SILENCE, 80, anew)
+    return BlockFrameEncoder(steps, blocks, STATE, CONTEXT, SILENCE, 80, anew)
 
 
 def noise(samples: int, seed: int = 0) -> Floats:
@@ -159,9 +175,9 @@ def test_after_a_long_silence_the_stream_begins_anew() -> None:
     assert not (steps.steps[before].unheard == 0).any()
 
 
-@pytest.mark.parametrize("missed", [1, 3])
-def test_a_few_missed_hops_are_caught_up_with(missed: int) -> None:
-    """A longer hop is heard whole, in as many steps."""
+@pytest.mark.parametrize("missed", [1, 3, 5])
+def test_missed_hops_that_the_context_holds_are_caught_up_with(missed: int) -> None:
+    """A longer hop is heard whole, in as many steps: also four hops of a slow machine with what a flush adds."""
     steps, audio = MeanSteps(), noise(30 * HOP, 6)
     stream = Contexts(open_stream(steps), audio)
     for _ in range(5):
@@ -184,6 +200,44 @@ def test_hops_need_not_be_blocks() -> None:
         assert encoded is not None
         assert len(encoded.frames) == CONTEXT
         assert (encoded.frames[-3:] != -7).all()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_right_context_may_be_shorter_than_the_block(frames: int) -> None:
+    """Wherever a hop ends, its newest frames are the last rows: the same as with a longer right context."""
+    short, audio = replace(BLOCKS, right=2), noise(30 * HOP, 9)
+    one = Contexts(open_stream(MeanSteps(short), blocks=short), audio)
+    other = Contexts(open_stream(MeanSteps()), audio)
+    for _ in range(20):
+        found, expected = one.hop(frames * 320), other.hop(frames * 320)
+        assert found is not None
+        assert expected is not None
+        assert found.frames.shape == expected.frames.shape
+        np.testing.assert_allclose(found.frames[-10:], expected.frames[-10:], rtol=1e-6)
+
+
+def test_after_a_failed_step_the_stream_goes_on_where_it_was() -> None:
+    """What was heard meanwhile is caught up with; no frame is lost, doubled or moved."""
+    audio, steps = noise(20 * HOP, 10), FailingSteps()
+    failing, plain = Contexts(open_stream(steps), audio), Contexts(open_stream(MeanSteps()), audio)
+    failed = 0
+    for _ in range(20):
+        expected = plain.hop()
+        assert expected is not None
+        try:
+            found = failing.hop()
+        except RuntimeError:
+            failed += 1
+            continue
+        assert found is not None
+        np.testing.assert_array_equal(found.frames[-12:], expected.frames[-12:])
+    assert failed > 3
+
+
+def test_a_context_of_another_length_is_refused() -> None:
+    """Its frames would stand where they were not heard; the cure names the setting."""
+    with pytest.raises(SettingError, match=r"context of 9600 samples .* give context_ms = 480"):
+        open_stream(MeanSteps()).encode(np.zeros(9600, np.float32), 320)
 
 
 def test_a_new_stream_knows_nothing_of_the_old_one() -> None:
@@ -252,6 +306,38 @@ def test_sessions_that_share_steps_hear_what_they_hear_alone(bundled: BlockEncod
         for found, want in zip(together[at], expected, strict=True):
             for name in ("characters", "phonemes", "frames", "hidden"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(want, name))
+
+
+def test_a_result_does_not_keep_the_others_of_its_batch(bundled: BlockEncoders) -> None:
+    """A stream that falls silent holds its newest frames, and those alone."""
+    step = BlockState(bundled.blocks, bundled.graph.state_shape).step(np.zeros((80, 66), np.float32))
+    for result in bundled.graph.run_batch([step] * 3):
+        for rows in (result.characters, result.phonemes, result.frames, result.hidden):
+            assert rows.base is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"block": 8}, r"mel is \(80, 66\) there, and \(80, 50\) is needed"),
+        ({"right": 8}, r"mel is \(80, 66\) there, and \(80, 50\) is needed"),
+        ({"look_back": 10}, r"unheard is \(144,\) there, and \(160,\) is needed"),
+        ({"block": 24, "right": 8, "look_back": 6}, r"new_keys_0 is .* 16\) there, and .* 24\) is needed"),
+    ],
+)
+def test_a_graph_of_other_blocks_is_refused(changes: dict[str, int], named: str) -> None:
+    """When the folder is opened, with the file and the cure: not by ONNX Runtime at the first hop."""
+    folder = ModelFolder.load(BUNDLED)
+    with pytest.raises(ModelError, match=rf"step\.onnx .*{named}; install TermCue again"):
+        BlockEncoders(folder, replace(BlockShape(), **changes))
+
+
+def test_another_graph_is_no_step() -> None:
+    """One of spans, say, under the name of the step's."""
+    folder = ModelFolder.load(BUNDLED)
+    contents = {**folder.contents, "step.onnx": folder.contents["spans.onnx"]}
+    with pytest.raises(ModelError, match=r"step\.onnx .*mel is missing"):
+        BlockEncoders(replace(folder, contents=contents), BlockShape())
 
 
 def test_a_stream_needs_less_than_four_megabytes(bundled: BlockEncoders) -> None:
