@@ -140,11 +140,7 @@ async def _tokens(request: Request, site: Site) -> Response:
 
 async def _reload(request: Request, site: Site) -> Response:
     glossary_id: str = request.path_params["glossary_id"]
-    glossary = site.shared.served.get(glossary_id)
-    if glossary is None:
-        there = ", ".join(site.shared.served) or "none"
-        message = f"there is no glossary {glossary_id!r} here; there are: {there}"
-        return error_response(404, "unknown_glossary", message)
+    before = site.shared.served.get(glossary_id)
     try:
         if site.reload is not None:
             async with site.leave.patience():
@@ -153,9 +149,16 @@ async def _reload(request: Request, site: Site) -> Response:
         if site.leave.is_begun:
             return error_response(503, "restart", RESTART_MESSAGE, site.config.retry_after_s)
         logger.warning("the new version of %s cannot be used: %s", glossary_id, error)
-        message = f"it cannot be used, the server's log says why; version {glossary.version} is served on"
+        kept = "it is not served" if before is None else f"version {before.version} is served on"
+        message = f"it cannot be used, the server's log says why; {kept}"
         return error_response(409, "unusable_glossary", message)
-    return _json(_described(glossary_id, site.shared.served[glossary_id]))
+    # One that was published since is found by looking, where all that is published is served.
+    glossary = site.shared.served.get(glossary_id)
+    if glossary is None:
+        there = ", ".join(site.shared.served) or "none"
+        message = f"there is no glossary {glossary_id!r} here; there are: {there}"
+        return error_response(404, "unknown_glossary", message)
+    return _json(_described(glossary_id, glossary))
 
 
 def _described(glossary_id: str, glossary: ServedGlossary) -> dict[str, object]:

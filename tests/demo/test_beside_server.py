@@ -99,7 +99,8 @@ def pair(tmp_path: Path) -> Pair:
 
 def test_hints_and_new_versions_of_a_running_server(context: BrowserContext, pair: Pair, tmp_path: Path) -> None:
     """Hints come from the other server, with both languages; what is published is used there, or said not to be."""
-    with started(pair.serve("--allow-origin", pair.page), "/v1/hints"), started(pair.demo(), "the page is at") as demo:
+    serving = pair.serve("--glossary", "talk", "--allow-origin", pair.page)
+    with started(serving, "/v1/hints"), started(pair.demo(), "the page is at") as demo:
         page = pair.open(context)
         expect(page.locator("#glossary option")).to_have_count(1)
         expect(page.locator("#goes-to")).to_have_text(pair.server)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from websockets.asyncio.client import connect
 
+from streaming.catalogue import Catalogue
 from streaming.errors import IndexFolderError
 from streaming.protocol import Begin
 from streaming.server import ConnectionConfig, HintServer, ServerConfig
@@ -48,6 +49,22 @@ def test_glossaries_are_listed_and_looked_for_again(served: Served) -> None:
         assert (await http("POST", f"{server.http_url}/v1/glossaries/other:reload"))[0] == 404
 
     serve(served, scenario, reload=asked.append)
+
+
+def test_a_new_glossary_is_served_as_soon_as_somebody_asks(served: Served) -> None:
+    """It was published since the server started: a reload finds it, before the server looks by itself."""
+    catalogue = Catalogue(served)
+
+    def publish(glossary_id: str) -> None:
+        if glossary_id == "new":
+            catalogue.replace(glossary_id, served["tones"])
+
+    async def scenario(server: HintServer) -> None:
+        assert (await http("POST", f"{server.http_url}/v1/glossaries/other:reload"))[0] == 404
+        status, _, body = await http("POST", f"{server.http_url}/v1/glossaries/new:reload")
+        assert (status, parsed(body)["id"], parsed(body)["version"]) == (200, "new", "v1")
+
+    serve(catalogue, scenario, reload=publish)
 
 
 def test_a_version_that_cannot_be_used_is_told(served: Served) -> None:
