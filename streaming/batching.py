@@ -157,16 +157,28 @@ class Batches(Generic[Asked, Given]):
         return batch
 
     def _pass(self, batch: Sequence[_Request[Asked, Given]]) -> None:
+        """Run a batch; whatever is raised is told to those whom it concerns, for nobody else would wake them."""
         try:
-            # Whatever is raised here is told to all of the batch: they wait, and nobody else would wake them.
             self._on_batch(len(batch))
-            for one, given in zip(batch, self._run_all([one.asked for one in batch]), strict=True):
-                one.given = given
         except Exception as error:
             for one in batch:
                 one.error = error
+        else:
+            self._give(batch)
         for one in batch:
             one.done.set()
+
+    def _give(self, batch: Sequence[_Request[Asked, Given]]) -> None:
+        """The results, or the error; where several share it, each is tried alone, so that one spoils only its own."""
+        try:
+            for one, given in zip(batch, self._run_all([one.asked for one in batch]), strict=True):
+                one.given = given
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+            for one in batch:
+                self._give([one])
 
 
 class BatchingEncoder:

@@ -119,6 +119,41 @@ def test_a_broken_encoder_breaks_those_who_asked_and_nobody_waits_for_ever() -> 
         assert slots.is_held
 
 
+def test_who_cannot_be_encoded_spoils_nobody_else() -> None:
+    """One context breaks every pass that it is in: the others of its batch get theirs all the same."""
+
+    class Picky(CountingEncoder):
+        def encode_batch(self, contexts: NDArray[np.float32]) -> Sequence[EncodedContext]:
+            if np.isnan(contexts).any():
+                raise ValueError("not a number")
+            return super().encode_batch(contexts)
+
+    contexts = [*CONTEXTS[:3], np.full(3200, np.nan, np.float32), *CONTEXTS[4:6]]
+    inner, slots, sizes, told = Picky(), ComputeSlots(1), list[int](), dict[int, object]()
+    encoder = BatchingEncoder(inner, slots, on_batch=sizes.append)
+
+    def run(at: int) -> None:
+        try:
+            told[at] = encoder.encode(contexts[at]).frames
+        except ValueError as error:
+            told[at] = str(error)
+
+    threads = [threading.Thread(target=run, args=(at,), daemon=True) for at in range(len(contexts))]
+    with slots.held():
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(slots._waiting) < len(threads) and time.monotonic() < deadline:
+            time.sleep(0.005)
+    for thread in threads:
+        thread.join(10)
+    assert max(sizes) > 1
+    assert told.pop(3) == "not a number"
+    assert sorted(told) == [0, 1, 2, 4, 5]
+    for at, frames in told.items():
+        np.testing.assert_array_equal(frames, FakeEncoder().encode(contexts[at]).frames)
+
+
 def test_a_broken_count_of_batches_leaves_nobody_waiting() -> None:
     """All of a batch get the error, not only the one whose thread ran it."""
 
