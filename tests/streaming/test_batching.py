@@ -58,6 +58,18 @@ def _encode_all(
     return [results[at] for at in range(len(contexts))]
 
 
+def _at_once(threads: Sequence[threading.Thread], slots: ComputeSlots) -> None:
+    """Run threads that all have asked for the only slot before any of them gets it."""
+    with slots.held():
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(slots._waiting) < len(threads) and time.monotonic() < deadline:
+            time.sleep(0.005)
+    for thread in threads:
+        thread.join(10)
+
+
 @pytest.mark.parametrize("slots", [1, 2, 5])
 @pytest.mark.parametrize("most", [1, 3, 8])
 def test_everybody_gets_the_encoding_of_the_own_context(slots: int, most: int) -> None:
@@ -139,14 +151,7 @@ def test_who_cannot_be_encoded_spoils_nobody_else() -> None:
             told[at] = str(error)
 
     threads = [threading.Thread(target=run, args=(at,), daemon=True) for at in range(len(contexts))]
-    with slots.held():
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + 10
-        while len(slots._waiting) < len(threads) and time.monotonic() < deadline:
-            time.sleep(0.005)
-    for thread in threads:
-        thread.join(10)
+    _at_once(threads, slots)
     assert max(sizes) > 1
     assert told.pop(3) == "not a number"
     assert sorted(told) == [0, 1, 2, 4, 5]
@@ -169,14 +174,7 @@ def test_a_broken_count_of_batches_leaves_nobody_waiting() -> None:
         raised.append("it")
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(4)]
-    with slots.held():
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + 10
-        while len(slots._waiting) < len(threads) and time.monotonic() < deadline:
-            time.sleep(0.005)
-    for thread in threads:
-        thread.join(10)
+    _at_once(threads, slots)
     assert len(raised) == len(threads)
 
 
