@@ -6,7 +6,7 @@ stream. `listen` drives the same session as the server does, so that both say th
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,13 +23,15 @@ from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
 from streaming.entry_register import EntryRegister
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
+from streaming.form_banks import FormBanks
 from streaming.frame_encoders import open_frame_encoder
 from streaming.layered_index import LayeredIndex
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
 from streaming.protocol import Limits
 from streaming.providers import Provider
-from streaming.scoring import ScoringConfig, TermScorer
+from streaming.scoring import TermScorer
+from streaming.scoring_config import ScoringConfig
 from streaming.searched_index import SearchedIndex
 from streaming.session import ServedGlossary, Session, SessionSettings
 from streaming.term_index import TermIndex
@@ -66,6 +68,7 @@ class Model:
     spans: OnnxSpanEncoder
     competition: Competition | None
     verifier: Verifier | None
+    banks: FormBanks = field(default_factory=FormBanks)
     clock: Callable[[], float] = _stands_still
 
 
@@ -192,7 +195,7 @@ def make_scorer(model: Model, index: SearchedIndex, *, interim_hints: bool = Fal
     """A scorer for one stream over that index."""
     config = ScoringConfig(tells_tentative=interim_hints)
     return TermScorer(
-        index, model.spans, model.folder.calibration, config, competition=model.competition, verifier=model.verifier
+        index, model.spans, model.folder.calibration, config, model.competition, model.verifier, model.banks.of
     )
 
 

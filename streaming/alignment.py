@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.compiled import compiled
-from streaming.lanes import best_ends, lay_out
+from streaming.lanes import LaneTokens, best_ends, lay_out, no_tokens
 from streaming.symbols import BLANK
 
 Floats = NDArray[np.float32]
@@ -49,7 +49,7 @@ class AlignmentBank:
         self._lanes = lay_out(sequences, vocabulary)
 
     def score(self, log_probs: Floats, first_end: int, least: Floats | None = None) -> EndScores:
-        """Score every sequence; only paths ending at or after `first_end` count.
+        """Score every sequence by itself in some frames; only paths ending at or after `first_end` count.
 
         Args:
             log_probs: float32[t, vocabulary].
@@ -60,18 +60,32 @@ class AlignmentBank:
         Raises:
             ValueError: another shape.
         """
+        return self.move(self.begin(), log_probs, first_end, self.limits(least))
+
+    def begin(self) -> LaneTokens:
+        """The tokens of a stream before its first frame."""
+        return no_tokens(self._lanes)
+
+    def limits(self, least: Floats | None = None) -> Floats:
+        """What `move` needs to be soon done with a sequence whose best path scores below float32[n] a symbol."""
+        limits = np.full(self._lanes.last.shape, np.inf, np.float32)
+        limits.ravel()[self._lanes.slot] = -np.inf if least is None else least * self.lengths
+        return limits
+
+    def move(self, tokens: LaneTokens, log_probs: Floats, first_end: int, limits: Floats) -> EndScores:
+        """Move the tokens of a stream over its next frames, float32[t, vocabulary]; the best paths that end in them.
+
+        Ends are counted from the first of these frames; only those from `first_end` on count. A score below the limit,
+        which must be the same for all frames of a stretch, is minus infinity. Raises ValueError for another shape.
+        """
         if log_probs.ndim != 2 or log_probs.shape[1] != self._vocabulary:
             raise ValueError(f"log-probabilities of shape {list(log_probs.shape)} for {self._vocabulary} symbols")
-        limit = (np.full(len(self.lengths), -np.inf) if least is None else least * self.lengths).astype(np.float32)
-        slot = self._lanes.slot
-        limits = np.full(self._lanes.last.shape, np.inf, np.float32)
-        limits.ravel()[slot] = limit
         beyond = np.full((len(log_probs), 1), -np.inf, np.float32)
-        best, end = best_ends(
-            np.concatenate([log_probs, beyond], axis=1, dtype=np.float32), self._lanes, limits, first_end
-        )
+        heard = np.concatenate([log_probs, beyond], axis=1, dtype=np.float32)
+        best, end = best_ends(heard, self._lanes, limits, tokens, first_end)
+        slot = self._lanes.slot
         score = best.ravel()[slot]
-        score = np.where(score >= limit, score / self.lengths.astype(np.float32), np.float32(-np.inf))
+        score = np.where(score >= limits.ravel()[slot], score / self.lengths.astype(np.float32), np.float32(-np.inf))
         return EndScores(score, end.ravel()[slot])
 
 

@@ -142,6 +142,7 @@ class BlockFrameEncoder:
         self._silence = silence
         self._log_mel = RawLogMel(mel_bins)
         self._state = BlockState(blocks, state)
+        self._stretch = 0
         self.reset()
 
     @property
@@ -153,6 +154,7 @@ class BlockFrameEncoder:
     def reset(self) -> None:
         """Forget the stream."""
         self._state.forget()
+        self._stretch += 1
         self._scale = MelScale(self._context_frames * _MEL_PER_FRAME)
         self._mel = np.zeros((self._log_mel.bins, _MEL_BEFORE), np.float32)
         self._kept = self._silence
@@ -177,19 +179,32 @@ class BlockFrameEncoder:
             raise SettingError(
                 f"a context of {len(context)} samples is not what this model hears: give context_ms = {own_ms}"
             )
-        if not is_kept:
-            return self._copy().encode(context, end_sample)
         end = end_sample // FRAME_SAMPLES
-        if self._end is None or not 0 <= end - self._end <= self._context_frames:
+        if not is_kept:
+            goes_on = self._goes_on(end)
+            encoded = self._copy().encode(context, end_sample)
+            # Of the blocks that hold something made up, nothing is final.
+            return encoded.carried(self._final(end), self._stretch) if goes_on else encoded.carried(0, None)
+        if not self._goes_on(end):
             self._begin(context, end)
-        elif end > self._end:
+        elif self._end is not None and end > self._end:
             self._hear(self._scale(self._log_mel(context, (end - self._end) * _MEL_PER_FRAME)))
         self._end = end
         while self._next + self._blocks.block + self._blocks.right <= end:
             self._run()
         if self._provisional is not None and self._next + self._blocks.right == end:
-            return self._context(self._provisional, end)
-        return self._copy()._with_made_up_rest(end)
+            encoded = self._context(self._provisional, end)
+        else:
+            encoded = self._copy()._with_made_up_rest(end)
+        return encoded.carried(self._final(end), self._stretch)
+
+    def _goes_on(self, end: int) -> bool:
+        """Whether a context up to a frame holds all that was not heard yet."""
+        return self._end is not None and 0 <= end - self._end <= self._context_frames
+
+    def _final(self, end: int) -> int:
+        """Rows of the context up to a frame that later steps leave as they are."""
+        return self._context_frames - (end - self._next)
 
     def _begin(self, context: Floats, end: int) -> None:
         """Begin anew, so that the newest frames are those of a whole step."""

@@ -3,6 +3,9 @@
 One reading says common words with the term in their midst, the other common words alone; both may use every frame, so
 that a rival need not begin or end where the term does ("of december" for "distemper"). The idea is that of keyword
 spotting with filler models (Rose and Paul 1990); the filler is a loop over a lexicon (`streaming.word_loop`).
+
+What was said before a frame is carried from hop to hop, as long as the stream is one stretch; what may follow it is
+read anew at each hop, backwards from the newest frame, and no further than the terms in question lie.
 """
 
 from collections.abc import Sequence
@@ -12,20 +15,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.compiled import compiled
+from streaming.carrying import Carried
 from streaming.encoded_context import EncodedContext
 from streaming.lexicon import UNKNOWN, Lexicon, lexicon_of
 from streaming.model_folder import ModelFolder
+from streaming.readings import best_reading, best_rival
 from streaming.symbols import BLANK, BOUND, CHARACTERS, PHONEMES
-from streaming.word_loop import NEVER, NO_WORD, Bigrams, Ends, affinity, in_bounds, word_ends
+from streaming.word_ends import Ends, empty_ends, in_bounds
+from streaming.word_loop import Scratch, WordsBefore, nothing_before, scratch_for, word_ends
 from streaming.word_tree import WordTree
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int16]
-# Boundaries less than 60 ms apart are the same one.
-_SAME = 3
-# A rival's boundary this far from the term says nothing about the term.
-_REACH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class CompetitionConfig:
         language_scale: weight of the language model.
         beam: tokens worse than the best by more nats are dropped.
         keep: word ends kept a frame.
-        open_cost: what a frame of speech costs that is left out at either edge of the context, where it cuts words;
+        open_cost: what a frame of speech costs that is left out at either edge of a stretch, where it cuts words;
             silence costs nothing.
     """
 
@@ -57,7 +58,10 @@ class Ratio:
 
 
 class Heard(NamedTuple):
-    """One head of one context: scaled log-probabilities, tokens before, in and (in reverse rows) after each bound."""
+    """One head of one context: scaled log-probabilities, tokens before, in and (in reverse rows) after each bound.
+
+    Frames are those of the context; `after` may reach back to a part of it only.
+    """
 
     log_probs: Floats
     before: Ends
@@ -65,88 +69,127 @@ class Heard(NamedTuple):
     after: Ends
 
 
-@compiled
-def best_reading(
-    log_probs: Floats, sequence: Ids, before: Ends, after: Ends, near: tuple[int, int], first_end: int
-) -> tuple[float, int, int]:
-    """The best reading with a sequence (bounds included) in its midst: score, first frame, last frame.
+class _HeadBefore(NamedTuple):
+    """What one head carries: all that later frames need, and the rows of the frames so far (one more of `ends`)."""
 
-    The sequence lies within the frames `near` (first, last) and ends at or after `first_end`.
-    """
-    frames, states = len(log_probs), 2 * len(sequence) - 1
-    score, start = np.full(states, NEVER, np.float32), np.zeros(states, np.int64)
-    best, best_start, best_end = NEVER, 0, 0
-    for frame in range(near[0], min(near[1] + 1, frames)):
-        for state in range(states - 1, -1, -1):
-            value, since = score[state], start[state]
-            if state > 0 and score[state - 1] > value:
-                value, since = score[state - 1], start[state - 1]
-            may_skip = state > 1 and state % 2 == 0 and sequence[state // 2] != sequence[state // 2 - 1]
-            if may_skip and score[state - 2] > value:
-                value, since = score[state - 2], start[state - 2]
-            if state == 0 and before.score[frame, 0] > value:
-                value, since = before.score[frame, 0], frame
-            symbol = sequence[state // 2] if state % 2 == 0 else BLANK
-            score[state] = value + log_probs[frame, symbol] if value > NEVER else NEVER
-            start[state] = since
-        if frame >= first_end and score[states - 1] > NEVER:
-            whole = score[states - 1] + after.score[frames - 1 - frame, 0]
-            if whole > best:
-                best, best_start, best_end = whole, start[states - 1], frame
-    return float(best), best_start, best_end
+    words: WordsBefore
+    ends: Ends
+    bounds: Ends
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        arrays = (*self.words.tokens, *self.words.ends, *self.ends, *self.bounds)
+        return sum(array.nbytes for array in arrays)
+
+    def last(self, frames: int) -> "_HeadBefore":
+        """Without rows older than so many frames."""
+        first = max(0, len(self.bounds.score) - frames)
+        return self._replace(ends=self.ends.rows(first, None), bounds=self.bounds.rows(first, None))
 
 
-@compiled
-def _without(
-    frame: int,
-    first: int,
-    last: int,
-    words: NDArray[np.int32],
-    word_before: int,
-    since: int,
-    word_after: int,
-    until: int,
-) -> bool:
-    """Whether a reading with a bound that ends in `frame` cannot hold `words` on the frames first to last.
+class Head:
+    """The words of the lexicon in the symbols of one head; stateless, but for room to compute in."""
 
-    The word before that bound began at `since`, the one after it ends at `until`.
-    """
-    if first + _SAME < frame < last - _SAME:
-        for i in range(len(words) - 1):  # noqa: SIM110 (generators are not compiled)
-            if word_before == words[i] and word_after == words[i + 1]:
-                return False
-        return True
-    if frame >= last - _SAME:
-        reaches_over = since < last - _SAME and word_before != NO_WORD
-        return bool(word_before != words[-1] and (frame <= last + _SAME or reaches_over))
-    return bool(word_after != NO_WORD and word_after != words[0] and until > first + _SAME)
+    def __init__(self, lexicon: Lexicon, config: CompetitionConfig, *, phonemes: bool) -> None:
+        self._forwards, self._backwards = lexicon.trees(phonemes=phonemes)
+        self.bigrams, self._config = lexicon.bigrams, config
+        # Room to compute in, as much as threads ever computed at a time.
+        self._room: dict[bool, list[Scratch]] = {False: [], True: []}
+
+    def begin(self, frame: int) -> _HeadBefore:
+        """What is carried where a stretch begins."""
+        words = nothing_before(self._config.keep, frame)
+        return _HeadBefore(words, words.ends, empty_ends(0, self._config.keep))
+
+    def carry(self, before: _HeadBefore, log_probs: Floats, frame: int) -> _HeadBefore:
+        """Move on over float32[t, v] from a frame on."""
+        scaled, anything = self._weighed(log_probs)
+        ends, words = self._pass(scaled, anything, before.words, frame, self._forwards, backwards=False)
+        rows = len(before.bounds.score)
+        last = before.bounds.rows(rows - 1, rows) if rows else empty_ends(1, self._config.keep)
+        bounds = in_bounds(scaled, ends, last)
+        return _HeadBefore(words, before.ends.joined(ends.rows(1, None)), before.bounds.joined(bounds))
+
+    def read(self, before: _HeadBefore, log_probs: Floats, first_frame: int, back_to: int) -> Heard:
+        """A context from frame `first_frame` on, all of whose rows have been carried; backwards to a row of it."""
+        scaled, anything = self._weighed(log_probs)
+        rest = np.ascontiguousarray(scaled[back_to:][::-1])
+        begin = nothing_before(self._config.keep)
+        after, _ = self._pass(rest, anything[back_to:][::-1].copy(), begin, 0, self._backwards, backwards=True)
+        there = before.last(len(scaled))
+        return Heard(scaled, there.ends.counted_from(first_frame), there.bounds.counted_from(first_frame), after)
+
+    def _weighed(self, log_probs: Floats) -> tuple[Floats, Floats]:
+        scaled = np.ascontiguousarray(log_probs * np.float32(self._config.acoustic_scale))
+        speech = 1.0 - np.exp(log_probs[:, BLANK]) - np.exp(log_probs[:, BOUND])
+        return scaled, scaled.max(axis=1) - np.float32(self._config.open_cost) * speech
+
+    def _pass(
+        self, log_probs: Floats, anything: Floats, begin: WordsBefore, frame: int, tree: WordTree, *, backwards: bool
+    ) -> tuple[Ends, WordsBefore]:
+        c = self._config
+        try:
+            scratch = self._room[backwards].pop()
+        except IndexError:
+            scratch = scratch_for(tree)
+        found = word_ends(
+            *(log_probs, anything, begin, frame, tree, self.bigrams),
+            *(c.language_scale, c.beam, c.keep, backwards, scratch),
+        )
+        self._room[backwards].append(scratch)
+        return found
 
 
-@compiled
-def best_rival(
-    bounds: Ends, after: Ends, bigrams: Bigrams, scale: float, span: tuple[int, int], words: NDArray[np.int32]
-) -> float:
-    """The best reading of the context that does not say `words` on the frames `span` (first, last)."""
-    frames, keep = bounds.score.shape
-    first, last = span
-    best = NEVER
-    for frame in range(max(0, first - _REACH), min(frames, last + _REACH + 1)):
-        row = frames - 1 - frame
-        for i in range(keep):
-            for j in range(keep):
-                left, right = bounds.score[frame, i], after.score[row, j]
-                if left <= NEVER or right <= NEVER or left + right <= best - 50.0:
-                    continue
-                word_before, word_after = bounds.word[frame, i], after.word[row, j]
-                until = frames - 1 - after.start[row, j]
-                if _without(frame, first, last, words, word_before, bounds.start[frame, i], word_after, until):
-                    whole = left + right + scale * affinity(bigrams, word_before, word_after)
-                    best = max(best, whole)
-    return float(best)
+class Rivals:
+    """What else could have been said in one stream."""
+
+    def __init__(self, heads: tuple[Head, Head]) -> None:
+        self._heads = heads
+        self.reset()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is carried on."""
+        return sum(head.nbytes for head in self._before)
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._carried = Carried()
+        self._before = self._begin(0)
+
+    def carry(self, encoded: EncodedContext, first_frame: int) -> None:
+        """Move on over the final rows of a context that begins at a frame of the stream."""
+        if not self._carried.goes_on(encoded, first_frame):
+            self._carried.begin(encoded, first_frame)
+            self._before = self._begin(first_frame)
+        new = self._carried.new_rows(encoded, first_frame)
+        if new.start < new.stop:
+            frames = len(encoded.characters)
+            self._before = [
+                head.carry(before, log_probs[new], self._carried.frame).last(frames)
+                for head, before, log_probs in zip(self._heads, self._before, _of_heads(encoded), strict=True)
+            ]
+            self._carried.move(new)
+
+    def hear(self, encoded: EncodedContext, first_frame: int, back_to: int = 0) -> tuple[Heard, Heard]:
+        """Both heads of the context that was carried last, characters first; what may follow, back to one of its rows.
+
+        The rows that are not final are not remembered.
+        """
+        rest = slice(self._carried.frame - first_frame, None)
+        characters, phonemes = (
+            head.read(head.carry(before, log_probs[rest], self._carried.frame), log_probs, first_frame, back_to)
+            for head, before, log_probs in zip(self._heads, self._before, _of_heads(encoded), strict=True)
+        )
+        return characters, phonemes
+
+    def _begin(self, frame: int) -> list[_HeadBefore]:
+        return [head.begin(frame) for head in self._heads]
 
 
-def _open(anything: Floats) -> Floats:
-    return np.concatenate([[0.0], np.cumsum(anything)]).astype(np.float32)
+def _of_heads(encoded: EncodedContext) -> tuple[Floats, Floats]:
+    return encoded.characters, encoded.phonemes
 
 
 class Competition:
@@ -155,9 +198,12 @@ class Competition:
     def __init__(self, lexicon: Lexicon, config: CompetitionConfig | None = None) -> None:
         self._config = config or CompetitionConfig()
         self._known = {word: index for index, word in enumerate(lexicon.words)}
-        self._bigrams = lexicon.bigrams
-        self._characters = lexicon.trees(phonemes=False)
-        self._phonemes = lexicon.trees(phonemes=True)
+        self._heads = tuple(Head(lexicon, self._config, phonemes=phonemes) for phonemes in (False, True))
+
+    def open(self) -> Rivals:
+        """The rivals of a new stream."""
+        characters, phonemes = self._heads
+        return Rivals((characters, phonemes))
 
     def warm_up(self) -> None:
         """Compile, or load what an earlier process compiled, before a stream waits for it: 8 s the first time."""
@@ -172,21 +218,10 @@ class Competition:
         return np.array([self._known.get(word, UNKNOWN) for word in text.split(" ")], np.int32)
 
     def hear(self, encoded: EncodedContext) -> tuple[Heard, Heard]:
-        """Both heads of a context, characters first."""
-        return (
-            self._hear(encoded.characters, self._characters),
-            self._hear(encoded.phonemes, self._phonemes),
-        )
-
-    def _hear(self, log_probs: Floats, trees: tuple[WordTree, WordTree]) -> Heard:
-        config = self._config
-        scaled = np.ascontiguousarray(log_probs * np.float32(config.acoustic_scale))
-        speech = 1.0 - np.exp(log_probs[:, BLANK]) - np.exp(log_probs[:, BOUND])
-        anything = scaled.max(axis=1) - np.float32(config.open_cost) * speech
-        common = (self._bigrams, config.language_scale, config.beam, config.keep)
-        before = word_ends(scaled, _open(anything), trees[0], *common, False)
-        after = word_ends(np.ascontiguousarray(scaled[::-1]), _open(anything[::-1]), trees[1], *common, True)
-        return Heard(scaled, before, in_bounds(scaled, before), after)
+        """Both heads of a context by itself, characters first."""
+        rivals = self.open()
+        rivals.carry(encoded, 0)
+        return rivals.hear(encoded, 0)
 
     def ratio(
         self,
@@ -202,7 +237,7 @@ class Competition:
             heard: the head.
             sequences: ways of saying the term, with bounds; the best counts.
             words: its words in the lexicon, UNKNOWN where it lacks one.
-            near: first and last frame between which the term lies.
+            near: first and last frame between which the term lies; `heard` reaches back to REACH frames before.
             first_end: the term ends at or after this frame.
         """
         readings = [
@@ -210,7 +245,8 @@ class Competition:
             for sequence in sequences
         ]
         score, start, end = max(readings)
-        rival = best_rival(heard.bounds, heard.after, self._bigrams, self._config.language_scale, (start, end), words)
+        bigrams, scale = self._heads[0].bigrams, self._config.language_scale
+        rival = best_rival(heard.bounds, heard.after, bigrams, scale, (start, end), words)
         return Ratio(float(score) - float(rival), float(score))
 
 

@@ -27,8 +27,7 @@ _FRAMES_PER_PHONEME = 4.0  # 80 ms, the tempo at which the feature `tempo` is 0
 class Evidence:
     """All that is known of one form in one context: frames [start, end], the numbers of `calibration.FEATURES`.
 
-    Beside these, `similarity` is told to the client: weighed with the others it lowers the recall on every stream of
-    native speech (training/EXPERIMENTS.md). A form that needs a second look is tentative.
+    A form that needs a second look is tentative.
     """
 
     form_index: int
@@ -73,7 +72,6 @@ def evidence_of(
         "length": float(np.log(length)),
         "tempo": tempo,
         "tempo_squared": tempo * tempo,
-        "similarity": 0.0,
         "characters_over_rivals": 0.0,
         "phonemes_over_rivals": 0.0,
         "over_neighbour": MOST_NATS_OVER_NEIGHBOUR,

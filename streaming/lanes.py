@@ -39,6 +39,29 @@ class Lanes(NamedTuple):
     slot: NDArray[np.int64]
 
 
+class LaneTokens(NamedTuple):
+    """Where the paths of all sequences stand after some frames: what later frames need of those before.
+
+    Attributes:
+        state: float32[rows, 2, LANES], the best path in each symbol, and in the blank after it.
+        alive: int64[blocks], the last row of each block in which a path may still be good enough; -1 where none was.
+    """
+
+    state: Floats
+    alive: NDArray[np.int64]
+
+    def copy(self) -> "LaneTokens":
+        """Equal tokens that go their own way."""
+        return LaneTokens(self.state.copy(), self.alive.copy())
+
+
+def no_tokens(lanes: Lanes) -> LaneTokens:
+    """Before the first frame."""
+    return LaneTokens(
+        np.full((len(lanes.symbols), 2, LANES), _NEVER, np.float32), np.full(len(lanes.last), -1, np.int64)
+    )
+
+
 def lay_out(sequences: Sequence[Ids], vocabulary: int) -> Lanes:
     """Put sequences (each at least one symbol below `vocabulary`) into lanes."""
     lengths = np.array([len(s) for s in sequences], np.int64)
@@ -105,8 +128,10 @@ def _note(state: Floats, last: NDArray[np.int64], frame: int, best: Floats, end:
 
 
 @compiled
-def best_ends(log_probs: Floats, lanes: Lanes, limits: Floats, first_end: int) -> tuple[Floats, NDArray[np.int64]]:
-    """The best path of every lane that ends at or after a frame.
+def best_ends(
+    log_probs: Floats, lanes: Lanes, limits: Floats, tokens: LaneTokens, first_end: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Move the tokens over some frames; the best path of every lane that ends in one of them.
 
     A token stands in a label or in the blank after it. Log-probabilities only fall, so what is below the limit stays
     below; labels after the last one above it, in all lanes of a block, need not be looked at.
@@ -114,8 +139,10 @@ def best_ends(log_probs: Floats, lanes: Lanes, limits: Floats, first_end: int) -
     Args:
         log_probs: float32[t, vocabulary + 1], the last column minus infinity.
         lanes: the sequences.
-        limits: float32[blocks, LANES], scores that a path must reach; infinity for an empty lane.
-        first_end: a frame.
+        limits: float32[blocks, LANES], scores that a path must reach; infinity for an empty lane. The same for all
+            frames of a stretch.
+        tokens: after the frames before; moved on in place.
+        first_end: paths that end before this frame do not count.
 
     Returns:
         float32[blocks, LANES] scores, below the limit anything, and int64[blocks, LANES] the frames of the ends.
@@ -123,27 +150,25 @@ def best_ends(log_probs: Floats, lanes: Lanes, limits: Floats, first_end: int) -
     blocks = len(limits)
     best = np.full((blocks, LANES), _NEVER, np.float32)
     end = np.full((blocks, LANES), first_end, np.int64)
-    longest = 0
+    emitted = np.empty(LANES, np.float32)
     for block in range(blocks):
-        longest = max(longest, lanes.first[block + 1] - lanes.first[block])
-    state, emitted = np.empty((longest, 2, LANES), np.float32), np.empty(LANES, np.float32)
-    for block in range(blocks):
-        start, rows = lanes.first[block], lanes.first[block + 1] - lanes.first[block]
+        start, stop = lanes.first[block], lanes.first[block + 1]
+        state, repeats, symbols = tokens.state[start:stop], lanes.repeats[start:stop], lanes.symbols[start:stop]
         limit, last = limits[block], lanes.last[block]
-        state[:rows] = _NEVER
-        alive = -1
+        alive = tokens.alive[block]
         for frame in range(len(log_probs)):
             row = log_probs[frame]
-            top, alive = min(alive + 1, rows - 1), -1
+            top, alive = min(alive + 1, stop - start - 1), -1
             # From the last symbol down, so that those before it still hold what they held a frame ago.
             for at in range(top, 0, -1):
-                _emit(row, lanes.symbols[start + at], emitted)
-                _move(state[at], state[at - 1], lanes.repeats[start + at], emitted, row[BLANK])
+                _emit(row, symbols[at], emitted)
+                _move(state[at], state[at - 1], repeats[at], emitted, row[BLANK])
                 if alive < 0 and _lives(state[at], limit):
                     alive = at
-            _emit(row, lanes.symbols[start], emitted)
+            _emit(row, symbols[0], emitted)
             _begin(state[0], emitted, row[BLANK])
             alive = max(alive, 0)
             if frame >= first_end and top >= last[0]:
                 _note(state, last, frame, best[block], end[block])
+        tokens.alive[block] = alive
     return best, end

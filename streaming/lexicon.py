@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming.bigrams import Bigrams
 from streaming.entries import arpabet
 from streaming.errors import ModelError
 from streaming.model_folder import ModelFolder
 from streaming.symbols import character_sequence, phoneme_sequence
-from streaming.word_loop import Bigrams
 from streaming.word_tree import WordTree, word_tree
 
 LEXICON_FILE = "lexicon.npz"

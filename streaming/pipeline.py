@@ -131,6 +131,11 @@ class Pipeline:
         return dict(self._seconds)
 
     @property
+    def nbytes(self) -> int:
+        """Memory of what encoder and scorer remember of the stream, by far the most of all that is kept."""
+        return self._encoder.nbytes + self._scorer.nbytes
+
+    @property
     def dropped_windows(self) -> int:
         """Hops with speech on which nothing was decided, because the machine was too slow."""
         return self._dropped

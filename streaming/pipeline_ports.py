@@ -63,6 +63,11 @@ class Scorer(Protocol):
         ...
 
     @property
+    def nbytes(self) -> int:
+        """Memory of what it remembers of the stream."""
+        ...
+
+    @property
     def sightings(self) -> Sightings:
         """What the last hop saw, in words that mean the same over another index."""
         ...

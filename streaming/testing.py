@@ -162,6 +162,11 @@ class FakeScorer:
         return candidates
 
     @property
+    def nbytes(self) -> int:
+        """Nothing."""
+        return 0
+
+    @property
     def sightings(self) -> Sightings:
         """Nothing."""
         return {}

@@ -2,7 +2,8 @@
 
 Token passing (Young, Russell and Thornton 1989) over a prefix tree in the topology of CTC (Graves et al. 2006), with a
 bigram language model whose unigrams are looked ahead (Ortmanns, Ney and Eiden 1996). A token stands in the label or in
-the blank of a node; of two that meet, the better one survives. Compiled at first use, and the machine code is kept.
+the blank of a node; of two that meet, the better one survives. Tokens can be kept after any frame and moved on later.
+Compiled at first use, and the machine code is kept.
 """
 
 from typing import NamedTuple
@@ -10,112 +11,71 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming.bigrams import Bigrams, affinity
 from streaming.compiled import compiled
 from streaming.symbols import BLANK, BOUND
+from streaming.word_ends import NEVER, NO_WORD, Ends, empty_ends, put
 from streaming.word_tree import WordTree
 
 Floats = NDArray[np.float32]
+Sums = NDArray[np.float64]
 Ints = NDArray[np.int32]
-NEVER = np.float32(-1e30)
-NO_WORD = -1
-
-
-class Bigrams(NamedTuple):
-    """A language model over n words.
-
-    Attributes:
-        unigram: float32[n], log-probabilities.
-        backoff: float32[n], log-weights of the words after which an unseen word comes.
-        first: int32[n + 1]; the known followers of word i are first[i] to first[i + 1], without the end.
-        follower: int32[m], words, rising for each predecessor.
-        log_prob: float32[m], log-probability of the follower after the word.
-    """
-
-    unigram: Floats
-    backoff: Floats
-    first: Ints
-    follower: Ints
-    log_prob: Floats
-
-
-class Ends(NamedTuple):
-    """The best tokens that have just ended a word, best first and of different words.
-
-    Row t holds those after t frames. `score` float32[t + 1, k] is NEVER where there is none, `word` int32 NO_WORD where
-    the token began in the midst of the context, `start` int32 the frame in which the bound before the word began.
-    """
-
-    score: Floats
-    word: Ints
-    start: Ints
-
-
-@compiled
-def affinity(bigrams: Bigrams, first: int, second: int) -> float:
-    """The pair's log P(second | first) − log P(second); 0 where a word is unknown."""
-    if first < 0 or second < 0:
-        return 0.0
-    low, high = bigrams.first[first], bigrams.first[first + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if bigrams.follower[middle] < second:
-            low = middle + 1
-        else:
-            high = middle
-    if low < bigrams.first[first + 1] and bigrams.follower[low] == second:
-        return float(bigrams.log_prob[low] - bigrams.unigram[second])
-    return float(bigrams.backoff[first])
-
-
-@compiled
-def put(ends: Ends, row: int, score: float, word: int, start: int) -> None:
-    """Insert a token into a row, which keeps its order, and of each word only the best token."""
-    scores, words, starts = ends.score[row], ends.word[row], ends.start[row]
-    place = len(scores) - 1
-    for i in range(len(scores)):
-        if words[i] == word and scores[i] > NEVER:
-            place = i
-            break
-    if scores[place] >= score:
-        return
-    while place > 0 and scores[place - 1] < score:
-        scores[place], words[place], starts[place] = scores[place - 1], words[place - 1], starts[place - 1]
-        place -= 1
-    scores[place], words[place], starts[place] = score, word, start
-
-
-@compiled
-def empty_ends(rows: int, keep: int) -> Ends:
-    """Rows without a token."""
-    return Ends(
-        np.full((rows, keep), NEVER, np.float32),
-        np.full((rows, keep), NO_WORD, np.int32),
-        np.zeros((rows, keep), np.int32),
-    )
 
 
 class Tokens(NamedTuple):
     """Tokens side by side, one row for each node of the tree that holds any.
 
-    `node` int32[n]; of [:, 0] the token in the label and [:, 1] the one in the blank: `score` float32[n, 2], `past`
+    `node` int32[n]; of [:, 0] the token in the label and [:, 1] the one in the blank: `score` float64[n, 2], `past`
     int32[n, 2] the word before and `since` int32[n, 2] the frame in which the bound after that word began.
     """
 
     node: Ints
-    score: Floats
+    score: Sums
     past: Ints
     since: Ints
 
 
+class Scratch(NamedTuple):
+    """Room to move tokens in, for one thread: two sets of them, and `row` int32[nodes], -1 everywhere between uses."""
+
+    one: Tokens
+    other: Tokens
+    row: Ints
+
+
+class WordsBefore(NamedTuple):
+    """All that later frames need of those heard: the tokens, one row of ends, and the score of hearing just anything.
+
+    The last is what it costs to leave out all that was heard, as the end of a word that began before.
+    """
+
+    tokens: Tokens
+    ends: Ends
+    anything: float
+
+
 @compiled
-def _no_tokens(most: int) -> Tokens:
-    """Room for tokens in `most` nodes. Memory that is never touched costs nothing."""
+def no_tokens(rows: int) -> Tokens:
+    """Room for tokens in so many nodes. Memory that is never touched costs nothing."""
     return Tokens(
-        np.empty(most, np.int32),
-        np.empty((most, 2), np.float32),
-        np.empty((most, 2), np.int32),
-        np.empty((most, 2), np.int32),
+        np.empty(rows, np.int32),
+        np.empty((rows, 2), np.float64),
+        np.empty((rows, 2), np.int32),
+        np.empty((rows, 2), np.int32),
     )
+
+
+def scratch_for(tree: WordTree) -> Scratch:
+    """Room for the tokens of a tree."""
+    nodes = len(tree.symbol)
+    return Scratch(no_tokens(nodes), no_tokens(nodes), np.full(nodes, -1, np.int32))
+
+
+def nothing_before(keep: int, frame: int = 0) -> WordsBefore:
+    """Where a stretch begins, at a frame."""
+    ends = empty_ends(1, keep)
+    ends.score[0, 0], ends.start[0, 0] = 0.0, frame
+    return WordsBefore(no_tokens(0), ends, 0.0)
 
 
 @compiled
@@ -207,59 +167,63 @@ def _end_words(
 
 
 @compiled
+def _copied(tokens: Tokens, count: int) -> Tokens:
+    return Tokens(
+        tokens.node[:count].copy(), tokens.score[:count].copy(), tokens.past[:count].copy(), tokens.since[:count].copy()
+    )
+
+
+@compiled
 def word_ends(
     log_probs: Floats,
-    open_scores: Floats,
+    anything: Floats,
+    begin: WordsBefore,
+    begin_frame: int,
     tree: WordTree,
     bigrams: Bigrams,
     scale: float,
     beam: float,
     keep: int,
     backwards: bool,
-) -> Ends:
-    """The best tokens at every frame.
+    scratch: Scratch,
+) -> tuple[Ends, WordsBefore]:
+    """The best tokens at every frame, and what goes on with frames to come.
 
     Args:
         log_probs: float32[t, v] of one head; in reverse order, as the tree's words, where `backwards`.
-        open_scores: float32[k], k ≤ t + 1; open_scores[i] is the score of i first frames heard as anything at all.
+        anything: float32[t], the score of hearing each frame as anything at all.
+        begin: what was heard before.
+        begin_frame: number of the first frame.
         tree: the words in the symbols of the head.
         bigrams: the language model.
         scale: weight of the language model.
         beam: tokens worse than the best by more are dropped.
         keep: tokens kept a frame.
         backwards: words are met from the last to the first.
+        scratch: for this tree; left as it was.
+
+    Returns:
+        Rows 0 to t, those after so many frames, row 0 being that of `begin`; and what was heard then.
     """
-    frames, nodes = len(log_probs), len(tree.symbol)
+    frames = len(log_probs)
     ends = empty_ends(frames + 1, keep)
-    ends.score[0, 0] = 0.0
-    old, new, row, count = _no_tokens(nodes), _no_tokens(nodes), np.full(nodes, -1, np.int32), 0
+    ends.score[0], ends.word[0], ends.start[0] = begin.ends.score[0], begin.ends.word[0], begin.ends.start[0]
+    old, new, row, count = scratch.one, scratch.other, scratch.row, len(begin.tokens.node)
+    old.node[:count], old.score[:count] = begin.tokens.node, begin.tokens.score
+    old.past[:count], old.since[:count] = begin.tokens.past, begin.tokens.since
+    left_out = begin.anything
     for frame in range(frames):
         best = ends.score[frame, 0]
         for i in range(count):
             best = max(best, old.score[i, 0], old.score[i, 1])
         floor = best - beam
-        entry = (ends.score[frame, 0], ends.word[frame, 0], frame)
+        entry = (ends.score[frame, 0], ends.word[frame, 0], begin_frame + frame)
         count = _step(log_probs[frame], tree, scale, entry, floor, old, count, new, row)
         old, new = new, old
         for i in range(count):
             row[old.node[i]] = -1
-        if frame + 1 < len(open_scores):
-            put(ends, frame + 1, open_scores[frame + 1], NO_WORD, 0)
+        left_out += anything[frame]
+        put(ends, frame + 1, left_out, NO_WORD, 0)
         _end_words(ends, frame + 1, tree, bigrams, scale, backwards, floor, old, count)
-    return ends
-
-
-@compiled
-def in_bounds(log_probs: Floats, ends: Ends) -> Ends:
-    """The tokens that stand in the bound after their word: row t holds those after frame t, float32[t, k]."""
-    frames, keep = len(log_probs), ends.score.shape[1]
-    bounds = empty_ends(frames, keep)
-    for frame in range(frames):
-        for i in range(keep):
-            if ends.score[frame, i] > NEVER:
-                entered = ends.score[frame, i] + log_probs[frame, BOUND]
-                put(bounds, frame, entered, ends.word[frame, i], ends.start[frame, i])
-            if frame > 0 and bounds.score[frame - 1, i] > NEVER:
-                stay = bounds.score[frame - 1, i] + log_probs[frame, BOUND]
-                put(bounds, frame, stay, bounds.word[frame - 1, i], bounds.start[frame - 1, i])
-    return bounds
+    last = Ends(ends.score[frames:].copy(), ends.word[frames:].copy(), ends.start[frames:].copy())
+    return ends, WordsBefore(_copied(old, count), last, left_out)

@@ -26,7 +26,8 @@ from app.glossaries import open_glossary
 from app.places import Places
 from app.wiring import Model, load_folder, load_model
 from streaming.events import SAMPLE_RATE
-from streaming.scoring import TermScorer
+from streaming.form_search import FormSearch
+from streaming.scoring_config import ScoringConfig
 from streaming.vad import WebRtcDetector
 from training.evaluation.candidates import (
     DEPTHS,
@@ -64,9 +65,9 @@ def measure(
         size: open_glossary(str(path.with_name(f"{path.stem}.{size}.csv")), model.folder, places).index
         for size in glossaries
     }
-    scorers = {size: TermScorer(index, model.spans, model.folder.calibration) for size, index in indexes.items()}
+    searches = {size: FormSearch(index, model.spans, ScoringConfig()) for size, index in indexes.items()}
     context_ms = model.folder.spec.context_samples * 1000 // SAMPLE_RATE
-    recorder = ProposalRecorder(scorers, indexes)
+    recorder = ProposalRecorder(searches, indexes)
     hops = record_proposals(stream, recorder, next(iter(indexes.values())), model.frames, WebRtcDetector(), context_ms)
     return [
         (size, candidate_recall(stream.name, stream.reference, index, hops[size])) for size, index in indexes.items()

@@ -5,7 +5,7 @@
 DIR is as in ``streaming.py``; MODEL is another model folder, for instance one whose encoder hears every context anew.
 Both hear the same stretches of the stream by turns, so that what else the machine does falls on both; the index of each
 glossary is built for each model first. Times are of the process's own core, in milliseconds a second of audio. U is
-what one context of 3 s costs by itself in the other model. "kept" is what its encoder remembers of a stream.
+what one context of 3 s costs by itself in the other model. "kept" is what encoder and scorer remember of a stream.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 # Run as a file, this folder comes first on the path, and its modules would stand for packages of their names.
@@ -66,7 +66,7 @@ def costs(models: Sequence[Model], pipelines: Sequence[Pipeline], pcm: bytes, gl
             glossary,
             model.folder.encoder_id,
             {name: 1000 * (pipeline.stage_seconds[name] - before[name]) / seconds for name in STAGES},
-            model.frames.open().nbytes / 1e6,
+            pipeline.nbytes / 1e6,
         )
         for model, pipeline, before in zip(models, pipelines, begun, strict=True)
     ]
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object a line")
     given = parser.parse_args()
     models = [load_model(load_folder(path)) for path in (given.other, given.model)]
-    models = [Model(m.folder, m.frames, m.spans, m.competition, m.verifier, time.process_time) for m in models]
+    models = [replace(m, clock=time.process_time) for m in models]
     stream = read_stream(given.data / "streams" / f"{given.stream}.json", given.data)
     rows: list[Cost] = []
     with tempfile.TemporaryDirectory() as cache:

@@ -63,6 +63,11 @@ class WatchedScorer:
         self.hops.clear()
 
     @property
+    def nbytes(self) -> int:
+        """Nothing."""
+        return 0
+
+    @property
     def sightings(self) -> Sightings:
         """Nothing: the index is never replaced here."""
         return {}

@@ -17,7 +17,8 @@ from streaming.events import SAMPLE_RATE
 from streaming.frame_encoders import open_frame_encoder
 from streaming.grapheme import OnnxPronouncer
 from streaming.model_folder import BUNDLED, ModelFolder
-from streaming.scoring import ScoringConfig, TermScorer
+from streaming.scoring import TermScorer
+from streaming.scoring_config import ScoringConfig
 from streaming.spans import FRAME_SAMPLES
 from streaming.symbols import CHARACTERS, PHONEMES
 from streaming.term_index import TermIndex

@@ -1,14 +1,16 @@
 """A term wins where it fits better than all else that could have been said, and loses where it does not."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from streaming.bigrams import Bigrams
 from streaming.competition import Competition, CompetitionConfig
 from streaming.encoded_context import EncodedContext
 from streaming.entries import Form, make_form
 from streaming.lexicon import UNKNOWN, Lexicon
 from streaming.symbols import BLANK, CHARACTERS, PHONEMES, character_sequence, phoneme_sequence
-from streaming.word_loop import Bigrams
+from streaming.word_ends import NO_WORD
 
 FRAMES = 150
 SAID = {
@@ -110,3 +112,51 @@ def test_a_wildly_cut_context_still_has_a_reading() -> None:
 def test_unknown_words_are_told_apart_from_known_ones() -> None:
     """Words of a form are looked up one by one."""
     assert COMPETITION.words_of("be extend").tolist() == [list(SAID).index("be"), UNKNOWN]
+
+
+def _noise(seed: int, frames: int) -> EncodedContext:
+    rng = np.random.default_rng(seed)
+    heads: list[NDArray[np.float32]] = []
+    for size in (len(CHARACTERS), len(PHONEMES)):
+        logits = rng.normal(0, 3, (frames, size))
+        heads.append((logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32))
+    return EncodedContext(heads[0], heads[1], np.zeros((frames, 4), np.float32))
+
+
+def _cut(stream: EncodedContext, first: int, stop: int) -> EncodedContext:
+    return EncodedContext(stream.characters[first:stop], stream.phonemes[first:stop], stream.frames[first:stop])
+
+
+@pytest.mark.parametrize("hop", [7, 16, 40])
+def test_what_was_heard_is_carried_on(hop: int) -> None:
+    """Hop by hop, readings of a context are those of hearing the whole stretch at once, to the last bit."""
+    stream, frames, final = _noise(1, 400), 100, 80
+    competition = Competition(_lexicon())
+    rivals = competition.open()
+    for first in range(0, 300, hop):
+        context = _cut(stream, first, first + frames).carried(final, 1)
+        rivals.carry(context, first)
+        back_to = 30
+        found = rivals.hear(context, first, back_to)
+        whole = competition.hear(_cut(stream, 0, first + frames))
+        for head, expected in zip(found, whole, strict=True):
+            for before, all_before in ((head.before, expected.before), (head.bounds, expected.bounds)):
+                assert np.array_equal(before.score, all_before.score[-len(before.score) :])
+                assert np.array_equal(before.word, all_before.word[-len(before.word) :])
+                known = before.word != NO_WORD
+                assert np.array_equal((before.start + first)[known], all_before.start[-len(before.start) :][known])
+            assert np.array_equal(head.after.score, expected.after.score[: frames - back_to + 1])
+            assert np.array_equal(head.after.word, expected.after.word[: frames - back_to + 1])
+
+
+def test_rivals_of_another_stretch_know_nothing_of_the_one_before() -> None:
+    """After a silence the words before it neither help nor harm."""
+    competition = Competition(_lexicon())
+    rivals, fresh = competition.open(), competition.open()
+    rivals.carry(_noise(2, 100).carried(80, 1), 0)
+    later = _noise(3, 100).carried(80, 2)
+    for each in (rivals, fresh):
+        each.carry(later, 300)
+    for one, other in zip(rivals.hear(later, 300), fresh.hear(later, 300), strict=True):
+        assert np.array_equal(one.before.score, other.before.score)
+        assert np.array_equal(one.bounds.score, other.bounds.score)

@@ -6,9 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from streaming.bigrams import Bigrams
 from streaming.lexicon import Lexicon, pack_lexicon, unpack_lexicon
 from streaming.symbols import phoneme_sequence
-from streaming.word_loop import Bigrams
 
 LEXICON = Lexicon(
     ("plague", "plan", "a"),

@@ -4,10 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streaming.bigrams import Bigrams, affinity
 from streaming.symbols import BLANK, BOUND
-from streaming.word_loop import NEVER, NO_WORD, Bigrams, Ends, affinity, in_bounds, word_ends
+from streaming.word_ends import NEVER, NO_WORD, Ends, empty_ends, in_bounds
+from streaming.word_loop import WordsBefore, nothing_before, scratch_for, word_ends
 from streaming.word_tree import word_tree
 
 Floats = NDArray[np.float32]
@@ -45,11 +49,23 @@ def _by_trying(log_probs: Floats, most_words: int = 2) -> float:
     return best
 
 
-def _ends(
-    log_probs: Floats, bigrams: Bigrams = NO_BIGRAMS, open_scores: tuple[float, ...] = (0.0,), *, back: bool = False
-) -> Ends:
+def _pass(
+    log_probs: Floats,
+    bigrams: Bigrams = NO_BIGRAMS,
+    anything: float = -1e30,
+    *,
+    back: bool = False,
+    beam: float = 1e6,
+    before: WordsBefore | None = None,
+    frame: int = 0,
+) -> tuple[Ends, WordsBefore]:
     tree = word_tree([s[::-1] if back else s for s in SAID], range(4), UNIGRAM)
-    return word_ends(log_probs, np.array(open_scores, np.float32), tree, bigrams, SCALE, 1e6, 3, back)
+    begin, heard = before or nothing_before(3), np.full(len(log_probs), anything, np.float32)
+    return word_ends(log_probs, heard, begin, frame, tree, bigrams, SCALE, beam, 3, back, scratch_for(tree))
+
+
+def _ends(log_probs: Floats, bigrams: Bigrams = NO_BIGRAMS, anything: float = -1e30, *, back: bool = False) -> Ends:
+    return _pass(log_probs, bigrams, anything, back=back)[0]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -101,16 +117,35 @@ def test_a_known_pair_of_words_is_preferred() -> None:
 
 def test_an_open_beginning_stands_for_a_cut_word() -> None:
     """What is heard as anything enters as a token without a word, at its own score."""
-    ends = _ends(_log_probs(2, 4), open_scores=(0.0, -0.1, -0.2))
+    ends = _ends(_log_probs(2, 4), anything=-0.1)
     assert ends.word[1, 0] == NO_WORD
     assert ends.score[1, 0] == np.float32(-0.1)
+
+
+@given(seed=st.integers(0, 9999), parts=st.lists(st.integers(1, 9), min_size=1, max_size=6), beam=st.floats(1, 20))
+def test_tokens_moved_on_later_are_those_of_one_pass(seed: int, parts: list[int], beam: float) -> None:
+    """However the frames are parted, every row of ends and of bounds is that of all frames at once."""
+    frames = sum(parts)
+    log_probs = _log_probs(seed, frames)
+    whole, _ = _pass(log_probs, anything=-0.7, beam=beam)
+    bounds = in_bounds(log_probs, whole, empty_ends(1, 3))
+    before, stood, first = nothing_before(3), empty_ends(1, 3), 0
+    for part in parts:
+        rows = log_probs[first : first + part]
+        ends, before = _pass(rows, anything=-0.7, beam=beam, before=before, frame=first)
+        stand = in_bounds(rows, ends, stood)
+        stood, first = stand.rows(part - 1, part), first + part
+        for found, expected in ((ends, whole.rows(first - part, first + 1)), (stand, bounds.rows(first - part, first))):
+            assert np.array_equal(found.score, expected.score)
+            assert np.array_equal(found.word, expected.word)
+            assert np.array_equal(found.start, expected.start)
 
 
 def test_a_bound_may_last() -> None:
     """A token stands in the bound for as many frames as are said, at the sum of them."""
     log_probs = _log_probs(4, 8)
     ends = _ends(log_probs)
-    bounds = in_bounds(log_probs, ends)
+    bounds = in_bounds(log_probs, ends, empty_ends(1, 3))
     for frame in range(8):
         expected = max(
             float(ends.score[first, 0]) + float(log_probs[first : frame + 1, BOUND].sum()) for first in range(frame + 1)

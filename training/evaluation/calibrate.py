@@ -62,6 +62,11 @@ class RecordingScorer:
             hops.clear()
 
     @property
+    def nbytes(self) -> int:
+        """Of all its scorers."""
+        return sum(scorer.nbytes for scorer in self._scorers.values())
+
+    @property
     def sightings(self) -> Sightings:
         """Nothing: the index is never replaced here."""
         return {}

@@ -1,6 +1,6 @@
 """What the span search proposes before anything is verified: recall@k of spoken terms on a long stream.
 
-An occurrence is found at k if its entry is among the first k distinct entries that `TermScorer.proposals` names in one
+An occurrence is found at k if its entry is among the first k distinct entries that `FormSearch.proposals` names in one
 hop that is heard (the voice detector lets it through) and ends at most `WINDOW_S` after the term: then the newest
 frames of the context cover the term's end. As a hop is 0.32 s, that is two hops, three where a term ends with a hop.
 Proposals are forms, cut where serving cuts them; several forms of an entry count as one, so that the depth 150 can hold
@@ -32,7 +32,7 @@ _CHUNK_BYTES = 64_000
 
 
 class Proposer(Protocol):
-    """A `TermScorer`, as far as it is watched here."""
+    """A `FormSearch`, as far as it is watched here."""
 
     def proposals(self, encoded: EncodedContext) -> NDArray[np.int64]:
         """Forms, the best first."""
@@ -72,6 +72,11 @@ class ProposalRecorder:
         """Forget what was recorded."""
         for hops in self.hops.values():
             hops.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Nothing."""
+        return 0
 
     @property
     def sightings(self) -> Sightings:

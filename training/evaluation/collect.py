@@ -18,7 +18,8 @@ from streaming.events import SAMPLE_RATE
 from streaming.frame_encoders import open_frame_encoder
 from streaming.model_folder import ModelFolder
 from streaming.pipeline import Pipeline, PipelineConfig
-from streaming.scoring import ScoringConfig, TermScorer
+from streaming.scoring import TermScorer
+from streaming.scoring_config import ScoringConfig
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
 from streaming.verifier import verifier_of

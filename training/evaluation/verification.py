@@ -22,7 +22,7 @@ from streaming.encoded_context import EncodedContext
 from streaming.entries import Form
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
-from streaming.scoring import SpanEncoder
+from streaming.form_search import SpanEncoder
 from streaming.spans import FRAME_SAMPLES, pool_spans
 from streaming.symbols import CHARACTERS, PHONEMES
 from streaming.whole_contexts import ContextEncoder
