@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from streaming.errors import SettingError
-from streaming.typed_json import shown
+from streaming.wire.typed_json import shown
 
 CONFIG_FILE = "termcue.toml"
 PREFIX = "TERMCUE_"

@@ -18,14 +18,14 @@ from app.wiring import IndexedGlossary, Model, by_id, catalogue_of, for_many, lo
 from demo.desk import Recording
 from demo.site import MOUNT_PATH, PageSettings, demo_site, front_door
 from index_builder.publish import published
-from streaming.batching import ComputeSlots
-from streaming.catalogue import Catalogue
-from streaming.catalogue_watch import CatalogueWatch
+from streaming.encoding.batching import ComputeSlots
+from streaming.encoding.providers import Provider
 from streaming.model_folder import ModelFolder
-from streaming.providers import Provider
 from streaming.server import ServerConfig, run_server
 from streaming.server.hangup import Reread
 from streaming.server.metrics import ServerMetrics
+from streaming.sessions.catalogue import Catalogue
+from streaming.sessions.catalogue_watch import CatalogueWatch
 
 # Speakers of the bundled recordings, for the list on the page.
 _TITLES = {"austen": "Sense and Sensibility", "jfk": "Kennedy, 1961"}

@@ -15,10 +15,10 @@ from index_builder.formats import GlossaryFile, Languages, parse_glossary
 from index_builder.glossary import assemble
 from index_builder.publish import check_id, current, load_entries
 from index_builder.version_diff import VersionDiff, diff_entries
+from streaming.encoding.providers import Provider
 from streaming.entries import Entry
 from streaming.errors import GlossaryError, IndexFolderError
 from streaming.model_folder import ModelFolder
-from streaming.providers import Provider
 
 # Fewest false hints first, so that to the right more is let through.
 DIAL_PER_HOUR = (1, 2, 3, 6, 12, 20, 30, 60, 100, 150, 300, 600)

@@ -16,7 +16,7 @@ from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.term_index import TermIndex
 
 if TYPE_CHECKING:
-    from streaming.providers import Provider
+    from streaming.encoding.providers import Provider
     from training.corpus.examples import Example
     from training.corpus.glossary import TrainingGlossary
     from training.evaluation.calibrate import StreamEvidence

@@ -19,14 +19,14 @@ from index_builder.inflections import Inflections
 from index_builder.publish import cached_index, load_current, published
 from index_builder.report import IndexReport
 from index_builder.vector_cache import form_cache
-from streaming.background import background_scores
-from streaming.catalogue import SEPARATOR
 from streaming.encoder import OnnxTextEncoder
+from streaming.encoding.providers import Provider
 from streaming.errors import GlossaryError, IndexFolderError
 from streaming.grapheme import OnnxPronouncer
-from streaming.layered_index import LayeredIndex
+from streaming.index.background import background_scores
+from streaming.index.layered_index import LayeredIndex
 from streaming.model_folder import ModelFolder
-from streaming.providers import Provider
+from streaming.sessions.catalogue import SEPARATOR
 from streaming.term_index import TermIndex
 
 SAMPLE_ID = "sample"

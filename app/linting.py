@@ -14,12 +14,12 @@ from index_builder.lint_sound import Sounds, are_compared
 from index_builder.pronounce import pronounce_forms
 from index_builder.report import IndexReport
 from streaming.encoder import OnnxTextEncoder
+from streaming.encoding.providers import Provider
 from streaming.entries import make_form
 from streaming.grapheme import OnnxPronouncer
-from streaming.lexicon import lexicon_of
 from streaming.model_folder import ModelFolder
-from streaming.providers import Provider
 from streaming.term_index import TermIndex
+from streaming.words.lexicon import lexicon_of
 
 MOST_SOUNDED = 3_000
 """Forms that a mere check pronounces and embeds, some seconds of work; a build compares what it made anyway."""

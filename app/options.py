@@ -12,7 +12,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
 PROFILES = ("booth", "mt")
-# As in streaming.providers, whose import would load ONNX Runtime for --help.
+# As in streaming.encoding.providers, whose import would load ONNX Runtime for --help.
 MODEL_PROVIDERS = ("auto", "cpu", "cuda")
 
 

@@ -26,9 +26,9 @@ from index_builder.publish import (
 )
 from index_builder.report import IndexReport
 from index_builder.stable_ids import keep_ids
+from streaming.encoding.providers import Provider
 from streaming.errors import IndexFolderError
 from streaming.model_folder import ModelFolder
-from streaming.providers import Provider
 from streaming.term_index import TermIndex
 
 Review: TypeAlias = Callable[[TermIndex, IndexReport], IndexReport]

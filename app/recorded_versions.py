@@ -18,11 +18,11 @@ from index_builder.publish import (
     version_folder,
     versions,
 )
-from streaming.catalogue import SEPARATOR
+from streaming.encoding.providers import Provider
 from streaming.errors import GlossaryError, IndexFolderError
-from streaming.layered_index import VERSION_SEPARATOR
-from streaming.providers import Provider
+from streaming.index.layered_index import VERSION_SEPARATOR
 from streaming.session import ServedGlossary
+from streaming.sessions.catalogue import SEPARATOR
 from streaming.term_index import TermIndex
 
 

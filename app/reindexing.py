@@ -16,9 +16,9 @@ from index_builder.glossary import Glossary
 from index_builder.lint_page import lint_page
 from index_builder.report import IndexReport
 from streaming.durable import replace_file
+from streaming.encoding.providers import Provider
 from streaming.errors import GlossaryError
 from streaming.model_folder import ModelFolder
-from streaming.providers import Provider
 from streaming.term_index import TermIndex
 
 

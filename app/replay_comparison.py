@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal, TypeAlias
 
-from streaming.messages import HintRetracted, ServerMessage, TermHint, TermMap
-from streaming.typed_json import JsonObject, JsonValue, write_record
+from streaming.wire.messages import HintRetracted, ServerMessage, TermHint, TermMap
+from streaming.wire.typed_json import JsonObject, JsonValue, write_record
 
 # Contexts that are encoded as a batch and one by one differ in the last digits of a probability.
 SCORE_TOLERANCE = 1e-3

@@ -8,9 +8,9 @@ import click
 from app.notes import counted
 from app.replay_comparison import HintDifference, as_json
 from app.replaying import Replay
-from streaming.messages import HintRetracted, TermHint, TermMap
-from streaming.recorded_files import RecordingHeader
-from streaming.typed_json import JsonValue
+from streaming.sessions.recorded_files import RecordingHeader
+from streaming.wire.messages import HintRetracted, TermHint, TermMap
+from streaming.wire.typed_json import JsonValue
 
 
 def print_replay(header: RecordingHeader, replay: Replay, *, is_json: bool) -> None:

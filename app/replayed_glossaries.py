@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from streaming.messages import Begin, Configured, GlossaryUpdated
-from streaming.recorded_session import RecordedSession
 from streaming.session import ServedGlossary
+from streaming.sessions.recorded_session import RecordedSession
+from streaming.wire.messages import Begin, Configured, GlossaryUpdated
 
 LoadGlossary: TypeAlias = Callable[[str, str], ServedGlossary]
 """A glossary by its id, in the version of that name, or in the current one where that is gone."""

@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl, urlencode
 from app.replay_comparison import HintDifference, differences, hints_in, products
 from app.replayed_glossaries import GlossaryMove, LoadGlossary, ReplayedGlossaries, glossary_moves
 from streaming.errors import RecordingError
-from streaming.messages import Begin, Error, Lag, ServerMessage
 from streaming.protocol import Limits
-from streaming.recorded_files import Resumption
-from streaming.recorded_session import Received, RecordedSession
 from streaming.session import Output, Session, open_session
-from streaming.session_settings import LATEST
+from streaming.sessions.recorded_files import Resumption
+from streaming.sessions.recorded_session import Received, RecordedSession
+from streaming.sessions.session_settings import LATEST
+from streaming.wire.messages import Begin, Error, Lag, ServerMessage
 
 # Positions are rounded to milliseconds where a session says how far behind it is.
 _ROUNDING_S = 0.0005

@@ -13,7 +13,7 @@ from streaming.decision import DecisionConfig
 from streaming.events import SAMPLE_RATE
 from streaming.model_folder import ModelFolder
 from streaming.pipeline import PipelineConfig
-from streaming.recording import SessionRecorder
+from streaming.sessions.recording import SessionRecorder
 
 # What all stages of a hop cost for each second of the encoder: one that hears blocks has the smaller share.
 _STAGES_OF_BLOCKS, _STAGES_OF_CONTEXTS = 2.2, 1.5

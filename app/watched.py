@@ -12,12 +12,12 @@ from app.notes import counted
 from app.places import Places
 from app.wiring import OpenGlossary
 from index_builder.publish import current, load_current, published
-from streaming.catalogue import Catalogue
-from streaming.catalogue_watch import CatalogueWatch
+from streaming.encoding.providers import Provider
 from streaming.errors import TermCueError
 from streaming.model_folder import ModelFolder
-from streaming.providers import Provider
 from streaming.session import ServedGlossary
+from streaming.sessions.catalogue import Catalogue
+from streaming.sessions.catalogue_watch import CatalogueWatch
 
 # So many can be gone from any file, however short, without a word.
 _FEW_TERMS = 5

@@ -13,30 +13,30 @@ from typing import TypeAlias
 import numpy as np
 
 from streaming.audio import AudioFormat
-from streaming.batching import MOST_IN_BATCH, BatchingBlocks, BatchingEncoder, ComputeSlots
-from streaming.block_encoder import BlockEncoders
 from streaming.calibration import PROFILES
-from streaming.catalogue import Catalogue
-from streaming.competition import Competition, competition_of
 from streaming.decision import DecisionConfig
 from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
-from streaming.entry_register import EntryRegister
+from streaming.encoding.batching import MOST_IN_BATCH, BatchingBlocks, BatchingEncoder, ComputeSlots
+from streaming.encoding.block_encoder import BlockEncoders
+from streaming.encoding.frame_encoders import open_frame_encoder
+from streaming.encoding.providers import Provider
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
-from streaming.form_banks import FormBanks
-from streaming.frame_encoders import open_frame_encoder
-from streaming.layered_index import LayeredIndex
+from streaming.index.entry_register import EntryRegister
+from streaming.index.layered_index import LayeredIndex
+from streaming.index.searched_index import SearchedIndex
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
 from streaming.protocol import Limits
-from streaming.providers import Provider
 from streaming.scoring import TermScorer
-from streaming.scoring_config import ScoringConfig
-from streaming.searched_index import SearchedIndex
 from streaming.session import ServedGlossary, Session, SessionSettings
+from streaming.sessions.catalogue import Catalogue
+from streaming.spotting.form_banks import FormBanks
+from streaming.spotting.scoring_config import ScoringConfig
+from streaming.spotting.verifier import Verifier, verifier_of
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
-from streaming.verifier import Verifier, verifier_of
+from streaming.words.competition import Competition, competition_of
 
 SOURCE_LANG = "en"
 # One stream per process, so its name need not tell it from others; a fixed one keeps two runs equal.

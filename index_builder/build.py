@@ -11,8 +11,8 @@ from index_builder.index_tuning import tuned_search
 from index_builder.pronounce import Pronouncer
 from index_builder.said_forms import SaidForms
 from index_builder.vector_cache import FormCache
-from streaming.entry_lines import LazySequence
-from streaming.index_folder import GlossarySource
+from streaming.index.entry_lines import LazySequence
+from streaming.index.index_folder import GlossarySource
 from streaming.term_index import TermIndex
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index_builder.exact_neighbours import exact_neighbours
-from streaming.vector_search import ExactSearch, RescoredSearch, SearchFacts, VectorSearch
+from streaming.index.vector_search import ExactSearch, RescoredSearch, SearchFacts, VectorSearch
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]

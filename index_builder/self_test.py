@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from streaming.entries import Form
 from streaming.events import SAMPLE_RATE, Hint
-from streaming.scoring_config import ScoringConfig
+from streaming.spotting.scoring_config import ScoringConfig
 
 _ADDED = frozenset(("plural", "possessive", "hyphen"))
 # Standard deviations between the mean of a normal distribution and its 97th percentile.

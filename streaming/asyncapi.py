@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from streaming.messages import (
+from streaming.protocol import encode
+from streaming.wire.messages import (
     CLIENT_MESSAGES,
     HINTS_PATH,
     PROTOCOL_VERSION,
@@ -18,12 +19,11 @@ from streaming.messages import (
     ClientMessage,
     ServerMessage,
 )
-from streaming.protocol import encode
-from streaming.protocol_page import protocol_page
-from streaming.typed_json import JsonObject, JsonValue
-from streaming.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
-from streaming.wire_schema import description_of, parts_of, schema_of
-from streaming.wire_words import CLOSE_CODES, PARAMETERS
+from streaming.wire.protocol_page import protocol_page
+from streaming.wire.typed_json import JsonObject, JsonValue
+from streaming.wire.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
+from streaming.wire.wire_schema import description_of, parts_of, schema_of
+from streaming.wire.wire_words import CLOSE_CODES, PARAMETERS
 
 ASYNCAPI_FILE = Path(__file__).with_name("asyncapi.json")
 PAGE_FILE = Path(__file__).with_name("PROTOCOL.md")

@@ -6,13 +6,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.encoding.providers import Provider, check_provider, chosen_providers
+from streaming.encoding.whole_contexts import WholeContexts
 from streaming.errors import ModelError
 from streaming.features import LogMel
 from streaming.model_folder import EXTERNAL_WEIGHTS, ModelFolder
-from streaming.providers import Provider, check_provider, chosen_providers
 from streaming.tokens import tokeniser_of
-from streaming.whole_contexts import WholeContexts
 
 Floats = NDArray[np.float32]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from streaming.block_shape import BlockShape
 from streaming.calibration import Calibration
+from streaming.encoding.block_shape import BlockShape
 from streaming.errors import ModelError
 from streaming.features import MEL_BINS
 

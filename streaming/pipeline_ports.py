@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.decision import Candidate, TermEntry
-from streaming.encoded_context import EncodedContext
-from streaming.evidence import Sightings
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.spotting.evidence import Sightings
 
 
 class StreamEncoder(Protocol):

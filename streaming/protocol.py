@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from streaming.errors import WireError
 from streaming.events import SAMPLE_RATE, Abstention, Hint, HintWithdrawn, SpeechEnded, SpeechStarted
-from streaming.message_parts import (
+from streaming.wire.message_parts import (
     AlternativePart,
     AudioPart,
     CloseCode,
@@ -20,7 +20,7 @@ from streaming.message_parts import (
     Limits,
     PercentilesPart,
 )
-from streaming.messages import (
+from streaming.wire.messages import (
     CLIENT_MESSAGES,
     FINALIZE_MARKER,
     HINTS_PATH,
@@ -49,7 +49,7 @@ from streaming.messages import (
     TermMap,
     Warning,
 )
-from streaming.typed_json import FieldError, JsonObject, JsonValue, read_record, shown, write_record
+from streaming.wire.typed_json import FieldError, JsonObject, JsonValue, read_record, shown, write_record
 
 __all__ = [
     "CLIENT_MESSAGES",

@@ -1,26 +1,26 @@
 """One encoded context -> scored candidates: alignment, evidence, probability.
 
-The forms whose symbols fit (`form_search.py`) must compete with what else could have been said there: common words, and
-each other. What an earlier hop saw of the same stretch counts too, and how likely a verifier holds the text. The
-calibration weighs the evidence into one probability per entry.
+The forms whose symbols fit (`spotting/form_search.py`) must compete with what else could have been said there: common
+words, and each other. What an earlier hop saw of the same stretch counts too, and how likely a verifier holds the text.
+The calibration weighs the evidence into one probability per entry.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from streaming.calibration import Calibration, stack_features
-from streaming.competing_forms import CompetingForms
-from streaming.competition import Competition
 from streaming.decision import Candidate
-from streaming.encoded_context import EncodedContext
-from streaming.evidence import Evidence, Sighting, Sightings
-from streaming.form_bank import rounded_down
-from streaming.form_search import BankOf, FormSearch, SpanEncoder
-from streaming.scoring_config import ScoringConfig
-from streaming.searched_index import SearchedIndex
-from streaming.span_reading import SpanReader
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.index.searched_index import SearchedIndex
 from streaming.spans import FRAME_SAMPLES
-from streaming.verifier import Verifier
+from streaming.spotting.competing_forms import CompetingForms
+from streaming.spotting.evidence import Evidence, Sighting, Sightings
+from streaming.spotting.form_bank import rounded_down
+from streaming.spotting.form_search import BankOf, FormSearch, SpanEncoder
+from streaming.spotting.scoring_config import ScoringConfig
+from streaming.spotting.span_reading import SpanReader
+from streaming.spotting.verifier import Verifier
+from streaming.words.competition import Competition
 
 # Of candidates less likely than this nobody asks for the cosine of their span, which costs a run of its own.
 _WORTH_TELLING = 0.01

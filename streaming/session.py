@@ -8,14 +8,8 @@ A session outlives its connection: `resumed` tells a client that comes back what
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streaming.closing import Close, Output, frame_too_big, refusal
 from streaming.errors import SettingError
-from streaming.event_ring import EventRing
 from streaming.events import Event
-from streaming.feedback import FeedbackCount
-from streaming.greeting import Greeter
-from streaming.listening import Listening
-from streaming.outbox import Outbox, OutboxConfig
 from streaming.pacing import Pacer, PaceState
 from streaming.protocol import (
     FINALIZE_MARKER,
@@ -39,7 +33,13 @@ from streaming.protocol import (
     decode_client,
     seconds,
 )
-from streaming.session_settings import (
+from streaming.sessions.closing import Close, Output, frame_too_big, refusal
+from streaming.sessions.event_ring import EventRing
+from streaming.sessions.feedback import FeedbackCount
+from streaming.sessions.greeting import Greeter
+from streaming.sessions.listening import Listening
+from streaming.sessions.outbox import Outbox, OutboxConfig
+from streaming.sessions.session_settings import (
     HintPipeline,
     RefusedSession,
     ServedGlossary,

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.entries import Entry, Form, render_lines
-from streaming.entry_lines import EntryLines
 from streaming.errors import IndexFolderError
-from streaming.index_folder import (
+from streaming.index.entry_lines import EntryLines
+from streaming.index.index_folder import (
     BACKGROUND_FILE,
     ENTRIES_FILE,
     OFFSETS_FILE,
@@ -30,8 +30,8 @@ from streaming.index_folder import (
     read_index_folder,
     write_index_folder,
 )
-from streaming.mapped_arrays import pack_array, view_array
-from streaming.vector_search import ExactSearch, SearchFacts, VectorSearch, unpack_search
+from streaming.index.mapped_arrays import pack_array, view_array
+from streaming.index.vector_search import ExactSearch, SearchFacts, VectorSearch, unpack_search
 
 __all__ = ["BACKGROUND_COLUMNS", "Entry", "Form", "Neighbour", "TermIndex"]
 

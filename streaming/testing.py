@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from streaming.audio import AudioFormat, float_to_pcm16
 from streaming.decision import Candidate, DecisionConfig
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.encoding.whole_contexts import WholeContexts
 from streaming.entries import Entry
-from streaming.entry_register import EntryRegister
 from streaming.events import SAMPLE_RATE
-from streaming.evidence import Sightings
+from streaming.index.entry_register import EntryRegister
 from streaming.pipeline import Pipeline, PipelineConfig
-from streaming.session_settings import ServedGlossary, SessionSettings
+from streaming.sessions.session_settings import ServedGlossary, SessionSettings
 from streaming.spans import FRAME_SAMPLES
+from streaming.spotting.evidence import Sightings
 from streaming.symbols import CHARACTERS, PHONEMES
-from streaming.whole_contexts import WholeContexts
 
 # Multiples of 50 Hz have whole periods in a frame of 20 ms, so that the tones do not leak into each other; all of them
 # survive a stream of 8 kHz.

@@ -10,7 +10,7 @@ from app.notes import counted, note
 from app.options import NamedPath, data_dir_option, json_option, provider_option
 
 if TYPE_CHECKING:
-    from streaming.providers import Provider
+    from streaming.encoding.providers import Provider
     from training.evaluation.fit_streams import FittedCalibration
 
 EPILOG = """\b

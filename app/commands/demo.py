@@ -11,7 +11,7 @@ from app.notes import note
 from app.options import NamedPath, data_dir_option, model_option, provider_option
 
 if TYPE_CHECKING:
-    from streaming.providers import Provider
+    from streaming.encoding.providers import Provider
 
 EPILOG = """\b
 Examples:

@@ -23,7 +23,7 @@ from app.options import (
 
 if TYPE_CHECKING:
     from app.watched import Source
-    from streaming.providers import Provider
+    from streaming.encoding.providers import Provider
 
 EPILOG = """\b
 Examples:

@@ -12,7 +12,7 @@ from app.options import NamedPath, data_dir_option, json_option, model_option, p
 
 if TYPE_CHECKING:
     from index_builder.inflections import Inflections
-    from streaming.providers import Provider
+    from streaming.encoding.providers import Provider
 
 EPILOG = """\b
 Examples:

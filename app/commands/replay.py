@@ -9,7 +9,7 @@ from app.notes import note
 from app.options import NamedPath, data_dir_option, json_option, model_option, provider_option
 
 if TYPE_CHECKING:
-    from streaming.providers import Provider
+    from streaming.encoding.providers import Provider
 
 EPILOG = """\b
 Examples:
@@ -53,7 +53,7 @@ def replay(
     from app.replaying import replay as replay_session
     from app.wiring import load_folder, load_model
     from streaming.errors import TermCueError
-    from streaming.recorded_session import RecordedSession, session_folders
+    from streaming.sessions.recorded_session import RecordedSession, session_folders
 
     folders = session_folders(recordings)
     loaded = load_model(load_folder(model), provider)

@@ -13,7 +13,7 @@ from app.options import NamedPath, data_dir_option, model_option, provider_optio
 from app.serve_limits import ServeLimits, limit_options, limited
 
 if TYPE_CHECKING:
-    from streaming.providers import Provider
+    from streaming.encoding.providers import Provider
 
 EPILOG = """\b
 Examples:
@@ -103,12 +103,12 @@ def serve(
         warm_up,
     )
     from index_builder.publish import published
-    from streaming.batching import ComputeSlots
-    from streaming.catalogue_watch import CatalogueWatch
+    from streaming.encoding.batching import ComputeSlots
     from streaming.server import ServerConfig, run_server
     from streaming.server.api_keys import ApiKeys
     from streaming.server.hangup import Reread
     from streaming.server.metrics import ServerMetrics
+    from streaming.sessions.catalogue_watch import CatalogueWatch
 
     places = Places.of(data_dir)
     names = glossary or tuple(published(places.data))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from index_builder.formats.text_encoding import Text, decode
 from streaming.errors import GlossaryError
-from streaming.index_folder import GlossarySource
+from streaming.index.index_folder import GlossarySource
 
 MAX_BYTES = 256 * 2**20
 

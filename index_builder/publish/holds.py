@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from streaming.errors import IndexFolderError
-from streaming.index_folder import MANIFEST_FILE
+from streaming.index.index_folder import MANIFEST_FILE
 
 
 def hold(folder: Path) -> int | None:

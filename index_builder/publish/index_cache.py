@@ -14,7 +14,7 @@ from index_builder.publish.names import content_key
 from index_builder.report import IndexReport
 from streaming.durable import remove_staging
 from streaming.errors import IndexFolderError
-from streaming.index_folder import REPORT_FILE
+from streaming.index.index_folder import REPORT_FILE
 from streaming.term_index import TermIndex
 
 MAX_CACHED = 16

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from index_builder.formats.source import GlossaryFile
 from streaming.errors import SettingError
-from streaming.index_folder import SCHEMA_VERSION
+from streaming.index.index_folder import SCHEMA_VERSION
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")

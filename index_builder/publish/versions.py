@@ -11,7 +11,7 @@ from index_builder.publish.names import begins_version, check_id, is_version
 from index_builder.report import IndexReport
 from streaming.entries import Entry
 from streaming.errors import IndexFolderError, SettingError
-from streaming.index_folder import REPORT_FILE, damaged, read_facts
+from streaming.index.index_folder import REPORT_FILE, damaged, read_facts
 from streaming.term_index import TermIndex
 
 POINTER = "CURRENT"

@@ -4,11 +4,11 @@ import ipaddress
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
-from streaming.closing import Output, refusal
 from streaming.errors import SettingError
 from streaming.protocol import CloseCode
 from streaming.server.api_keys import ApiKeys, digest_of, presented_key
 from streaming.server.tokens import ShortTokens
+from streaming.sessions.closing import Output, refusal
 
 _CURE = "send the header `Authorization: Bearer KEY`, the subprotocols `token, KEY`, or ?token= of POST /v1/tokens"
 

@@ -6,13 +6,13 @@ from websockets.asyncio.server import ServerConnection
 from websockets.headers import parse_subprotocol
 from websockets.http11 import Request, Response
 
-from streaming.closing import Output, refusal
 from streaming.protocol import HINTS_PATH, CloseCode
 from streaming.server.access import Access
 from streaming.server.config import ServerConfig
 from streaming.server.connection import RESTART_MESSAGE
 from streaming.server.resumable import ResumableSessions
-from streaming.session_settings import RefusedSession, resume_of
+from streaming.sessions.closing import Output, refusal
+from streaming.sessions.session_settings import RefusedSession, resume_of
 
 
 class Admission:

@@ -10,9 +10,9 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from streaming.closing import Close, Output, frame_too_big, refusal
 from streaming.protocol import CloseCode, Error, Limits, encode
 from streaming.server.api_keys import TOKEN_SUBPROTOCOL
+from streaming.sessions.closing import Close, Output, frame_too_big, refusal
 
 _REFUSED_FRAMES = (CloseCode.FRAME_TOO_BIG, CloseCode.BROKEN_FRAME, CloseCode.BROKEN_TEXT)
 logger = logging.getLogger(__name__)

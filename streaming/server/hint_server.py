@@ -13,7 +13,7 @@ from typing import Self
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from streaming.batching import ComputeSlots
+from streaming.encoding.batching import ComputeSlots
 from streaming.errors import SettingError
 from streaming.protocol import HINTS_PATH, Error
 from streaming.server.access import Access, is_loopback

@@ -11,7 +11,6 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from streaming.closing import Close, Output
 from streaming.errors import AudioError
 from streaming.protocol import CloseCode, CloseStream, Error, encode
 from streaming.server.answers import error_response
@@ -19,6 +18,7 @@ from streaming.server.connection import KEY_REMOVED_MESSAGE, RESTART_MESSAGE
 from streaming.server.inbox import Received
 from streaming.server.live_session import LiveSession
 from streaming.server.spooled import Spooled, TooBig, TooSlow
+from streaming.sessions.closing import Close, Output
 
 if TYPE_CHECKING:
     from streaming.server.http_app import Site

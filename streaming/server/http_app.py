@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 
-from streaming.closing import Output
 from streaming.errors import TermCueError
 from streaming.protocol import HINTS_PATH, Error
 from streaming.server.access import Access
@@ -32,6 +31,7 @@ from streaming.server.own_thread import on_own_thread
 from streaming.server.shared import Shared
 from streaming.server.tokens import TOKEN_LIFE_S
 from streaming.session import ServedGlossary
+from streaming.sessions.closing import Output
 
 Mounts: TypeAlias = Mapping[str, Any]
 """Path -> ASGI application; that of "" answers for every path that nothing else is at."""

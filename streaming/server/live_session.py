@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from streaming.closing import Close, Output
 from streaming.pacing import LagMeter, RateBucket
 from streaming.protocol import CloseCode, TermHint
-from streaming.recording import SessionRecorder
 from streaming.server.inbox import Received
 from streaming.server.metrics import ServerMetrics
 from streaming.server.rate_check import RateCheck
 from streaming.session import Session
+from streaming.sessions.closing import Close, Output
+from streaming.sessions.recording import SessionRecorder
 
 if TYPE_CHECKING:
     from streaming.server.connection import Connection

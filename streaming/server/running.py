@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 
-from streaming.batching import ComputeSlots
+from streaming.encoding.batching import ComputeSlots
 from streaming.server.api_keys import ApiKeys
 from streaming.server.config import ServerConfig
 from streaming.server.hangup import Reread, has_terminal, reread_at

@@ -6,15 +6,15 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
-from streaming.batching import ComputeSlots
-from streaming.closing import Output
+from streaming.encoding.batching import ComputeSlots
 from streaming.protocol import Begin
-from streaming.recording import SessionRecorder
 from streaming.server.config import ConnectionConfig
 from streaming.server.live_session import LiveSession
 from streaming.server.metrics import ServerMetrics
 from streaming.server.resumable import ResumableSessions
 from streaming.session import ServedGlossary, open_session
+from streaming.sessions.closing import Output
+from streaming.sessions.recording import SessionRecorder
 
 Record: TypeAlias = Callable[[str, str, str], SessionRecorder]
 """Session id, query of the address and version of the glossary -> what records the session."""

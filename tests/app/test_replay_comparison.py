@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from app.replay_comparison import HintDifference, Product, as_json, differences, hints_in, products
-from streaming.message_parts import AlternativePart, LatencyPart
-from streaming.messages import HintRetracted, ServerMessage, SpeechStartedMessage, TermHint, TermMap
+from streaming.wire.message_parts import AlternativePart, LatencyPart
+from streaming.wire.messages import HintRetracted, ServerMessage, SpeechStartedMessage, TermHint, TermMap
 
 
 def _hint(number: int, **more: object) -> TermHint:

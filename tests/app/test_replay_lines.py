@@ -6,9 +6,9 @@ import pytest
 from app.replay_comparison import HintDifference
 from app.replay_lines import print_replay
 from app.replaying import Circumstance, Replay
-from streaming.messages import HintRetracted, TermHint, TermMap
-from streaming.recorded_files import RecordingHeader
-from streaming.wire_examples import SERVER_EXAMPLES
+from streaming.sessions.recorded_files import RecordingHeader
+from streaming.wire.messages import HintRetracted, TermHint, TermMap
+from streaming.wire.wire_examples import SERVER_EXAMPLES
 
 HEADER = RecordingHeader(
     schema_version=1,

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from app.replay_lines import print_replay
 from app.replaying import Replay, replay
 from streaming.background_files import BackgroundFiles
-from streaming.catalogue import Catalogue
 from streaming.errors import RecordingError
-from streaming.messages import CloseStream, Configure, Error, Finalize, GlossaryUpdated, Lag, TermHint
 from streaming.protocol import CloseCode, Limits, encode
-from streaming.recorded_session import RecordedSession, session_folders
-from streaming.recording import SessionRecorder
 from streaming.session import Close, Output, ServedGlossary, open_session, refusal
+from streaming.sessions.catalogue import Catalogue
+from streaming.sessions.recorded_session import RecordedSession, session_folders
+from streaming.sessions.recording import SessionRecorder
 from streaming.testing import ToneIndex, synthetic_pcm, tone_glossary, tone_index
+from streaming.wire.messages import CloseStream, Configure, Error, Finalize, GlossaryUpdated, Lag, TermHint
 
 SPEECH = synthetic_pcm([(0, 400), (900, 600), (0, 700), (1700, 300), (0, 500), (1700, 400), (0, 900)])
 

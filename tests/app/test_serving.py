@@ -10,7 +10,7 @@ import pytest
 
 from app.serving import sessions_held, set_up_server_log
 from app.wiring import Model
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
 
 
 @pytest.fixture(autouse=True)

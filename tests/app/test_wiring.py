@@ -13,10 +13,10 @@ from app.options import MODEL_PROVIDERS
 from app.samples import glossary_path, recordings
 from app.wiring import OpenGlossary, by_id, calibration_warning, choose_target_lang
 from index_builder.testing import HashEncoder, flat_background
+from streaming.encoding.providers import PROVIDERS
 from streaming.entries import Entry, make_form
 from streaming.errors import SettingError
 from streaming.model_folder import BUNDLED, ModelFolder, render_spec, spec_digest
-from streaming.providers import PROVIDERS
 from streaming.term_index import TermIndex
 
 

@@ -26,8 +26,8 @@ from app.glossaries import open_glossary
 from app.places import Places
 from app.wiring import Model, load_folder, load_model
 from streaming.events import SAMPLE_RATE
-from streaming.form_search import FormSearch
-from streaming.scoring_config import ScoringConfig
+from streaming.spotting.form_search import FormSearch
+from streaming.spotting.scoring_config import ScoringConfig
 from streaming.vad import WebRtcDetector
 from training.evaluation.candidates import (
     DEPTHS,

@@ -142,10 +142,10 @@ def serve(port: str, model: str, glossary: str, record: str, jumps: str) -> None
     from app.serving import recorder_into
     from app.watched import sources_of
     from app.wiring import by_id, catalogue_of, for_many, load_folder, load_model, serve_glossary, warm_up
-    from streaming.batching import ComputeSlots
-    from streaming.catalogue_watch import CatalogueWatch
+    from streaming.encoding.batching import ComputeSlots
     from streaming.server import ServerConfig, run_server
     from streaming.server.metrics import ServerMetrics
+    from streaming.sessions.catalogue_watch import CatalogueWatch
 
     folder, places, config = load_folder(Path(model)), Places.of(None), ServerConfig(port=int(port), max_sessions=64)
     metrics, slots = ServerMetrics(), ComputeSlots(os.cpu_count() or 1)

@@ -42,16 +42,16 @@ from index_builder.formats import GlossaryFile, Languages, parse_glossary
 from index_builder.glossary import assemble
 from index_builder.index_tuning import HOP_QUERIES, NEIGHBOURS, tuned_search
 from index_builder.vector_cache import form_cache
-from streaming.background import background_scores
 from streaming.encoder import OnnxSpanEncoder, OnnxTextEncoder
+from streaming.encoding.frame_encoders import open_frame_encoder
 from streaming.entries import Entry, Form, make_form
-from streaming.frame_encoders import open_frame_encoder
 from streaming.grapheme import OnnxPronouncer
-from streaming.lexicon import LEXICON_FILE, Lexicon, unpack_lexicon
+from streaming.index.background import background_scores
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.spans import FRAME_SAMPLES, SpanGrid, pool_spans
 from streaming.symbols import PHONEMES
 from streaming.term_index import TermIndex
+from streaming.words.lexicon import LEXICON_FILE, Lexicon, unpack_lexicon
 
 _PROPOSAL_FRAMES = 32
 _HOP_FRAMES = 16

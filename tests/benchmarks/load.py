@@ -230,7 +230,7 @@ def serve(glossary_file: str, sessions: int, batching: str) -> None:
     from app.glossaries import open_glossary
     from app.places import Places
     from app.wiring import OpenGlossary, catalogue_of, for_many, load_folder, load_model, warm_up
-    from streaming.batching import ComputeSlots
+    from streaming.encoding.batching import ComputeSlots
     from streaming.server import ServerConfig, run_server
     from streaming.server.metrics import ServerMetrics
 

@@ -35,10 +35,10 @@ from app.glossaries import open_file
 from app.places import Places
 from app.samples import glossary_path
 from app.wiring import catalogue_of, for_many, load_folder, load_model
-from streaming.batching import ComputeSlots
-from streaming.catalogue import Catalogue
+from streaming.encoding.batching import ComputeSlots
 from streaming.protocol import Limits
 from streaming.server import ConnectionConfig, HintServer, ServerConfig
+from streaming.sessions.catalogue import Catalogue
 
 _SAMPLE_S = 1.0
 _WINDOW_S = 30.0

@@ -21,7 +21,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from app.samples import recordings
-from streaming.messages import (
+from streaming.protocol import decode_server, encode
+from streaming.testing import noise_pcm
+from streaming.wire.messages import (
     Begin,
     ClientMessage,
     CloseStream,
@@ -36,8 +38,6 @@ from streaming.messages import (
     ServerMessage,
     TermHint,
 )
-from streaming.protocol import decode_server, encode
-from streaming.testing import noise_pcm
 
 _SECOND = 32_000
 _FRAME = _SECOND // 10

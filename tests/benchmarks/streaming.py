@@ -34,11 +34,11 @@ from app.places import Places
 from app.wiring import Model, Sensitivity, decision_of, load_folder, load_model
 from streaming.audio import AudioFormat
 from streaming.decision import Candidate
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
 from streaming.events import SAMPLE_RATE, Hint
-from streaming.evidence import Sightings
 from streaming.pipeline import STAGES, Pipeline, PipelineConfig
 from streaming.scoring import TermScorer
+from streaming.spotting.evidence import Sightings
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
 from training.evaluation.calibrate import Hop, StreamEvidence, decide_candidates

@@ -50,20 +50,20 @@ from app.wiring import (
 from index_builder.publish import publish, version_name
 from index_builder.report import IndexReport
 from streaming.audio import AudioFormat
-from streaming.catalogue import Catalogue
-from streaming.catalogue_watch import CatalogueWatch
 from streaming.client import StreamOptions, stream_hints
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.encoding.whole_contexts import WholeContexts
 from streaming.errors import TermCueError
 from streaming.events import Hint
 from streaming.pipeline import FrameEncoder
 from streaming.protocol import Error, GlossaryUpdated, TermHint
 from streaming.server import ConnectionConfig, HintServer, ServerConfig
 from streaming.session import ServedGlossary
+from streaming.sessions.catalogue import Catalogue
+from streaming.sessions.catalogue_watch import CatalogueWatch
 from streaming.sources import FileSource, RealTimeSource
 from streaming.term_index import TermIndex
 from streaming.testing import ListSource
-from streaming.whole_contexts import WholeContexts
 
 GLOSSARY = "talks"
 FORMAT = AudioFormat()

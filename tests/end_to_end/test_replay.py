@@ -14,11 +14,11 @@ from app.glossaries import open_file
 from app.places import Places
 from app.samples import glossary_path, recordings
 from app.wiring import catalogue_of, load_folder, load_model
-from streaming.messages import CloseStream, TermHint
 from streaming.model_folder import BUNDLED
 from streaming.protocol import Limits, encode
-from streaming.recording import SessionRecorder
 from streaming.session import open_session
+from streaming.sessions.recording import SessionRecorder
+from streaming.wire.messages import CloseStream, TermHint
 
 ROOT = Path(__file__).parents[2]
 PROFILE = "mt"

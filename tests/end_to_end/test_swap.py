@@ -14,11 +14,11 @@ from app.watched import PublishedGlossary
 from app.wiring import Model, OpenGlossary, catalogue_of, load_folder, load_model, serve_glossary
 from index_builder.publish import publish, roll_back
 from index_builder.report import IndexReport
-from streaming.catalogue import Catalogue
-from streaming.catalogue_watch import CatalogueWatch
 from streaming.client import StreamOptions, stream_hints
 from streaming.protocol import Begin, GlossaryUpdated, ServerMessage, TermHint
 from streaming.server import HintServer, ServerConfig
+from streaming.sessions.catalogue import Catalogue
+from streaming.sessions.catalogue_watch import CatalogueWatch
 from streaming.sources import FileSource
 from streaming.term_index import TermIndex
 

@@ -27,7 +27,7 @@ from app.wiring import (
     warm_up,
 )
 from streaming.audio import AudioFormat, float_to_pcm16
-from streaming.batching import ComputeSlots
+from streaming.encoding.batching import ComputeSlots
 from streaming.events import Hint
 from streaming.protocol import Begin, CloseStream, Marker, MarkerReached, ServerMessage, TermHint, decode_server, encode
 from streaming.server import HintServer, ServerConfig

@@ -9,7 +9,7 @@ from index_builder.formats import GlossaryFile, GlossaryRow, Languages, ParsedGl
 from index_builder.glossary import INFLECTED_GLOSSARY, Glossary, assemble
 from index_builder.inflections import Inflections
 from index_builder.pronounce import SpokenForm
-from streaming.scoring_config import ScoringConfig
+from streaming.spotting.scoring_config import ScoringConfig
 
 
 def _assemble(text: str, inflections: Inflections = "always") -> Glossary:

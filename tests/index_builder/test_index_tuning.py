@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from index_builder.exact_neighbours import exact_neighbours
 from index_builder.index_tuning import HeldOut, stand_ins, tuned_search, turn_of
-from streaming.vector_search import ExactSearch
+from streaming.index.vector_search import ExactSearch
 
 
 def _vectors(n: int, dim: int = 48, axes: int = 12) -> NDArray[np.float32]:

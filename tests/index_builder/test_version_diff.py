@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from index_builder.version_diff import ChangedEntry, FieldChange, VersionDiff, diff_entries
 from streaming.entries import Entry
-from streaming.entry_register import EntryRegister
+from streaming.index.entry_register import EntryRegister
 
 PLAGUE = Entry("g:1", "plague", {"de": "Pest", "": "x"}, ("pest",))
 CALAMITY, ION = Entry("g:2", "calamity", {}), Entry("g:3", "ion", {})

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from streaming import asyncapi
 from streaming.asyncapi import asyncapi_document, main, rendered
-from streaming.messages import CLIENT_MESSAGES, SERVER_MESSAGES, ClientMessage, Error, ServerMessage, Warning
 from streaming.protocol import CloseCode, Limits, decode_client, decode_server, encode
 from streaming.session import ServedGlossary, Session, open_session
-from streaming.session_settings import RefusedSession, settings_of_query
+from streaming.sessions.session_settings import RefusedSession, settings_of_query
 from streaming.testing import tone_glossary
-from streaming.typed_json import JsonObject, JsonValue
-from streaming.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
-from streaming.wire_words import CLOSE_CODES, FATAL_ERRORS, PARAMETERS, REJECTIONS, WARNINGS
+from streaming.wire.messages import CLIENT_MESSAGES, SERVER_MESSAGES, ClientMessage, Error, ServerMessage, Warning
+from streaming.wire.typed_json import JsonObject, JsonValue
+from streaming.wire.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
+from streaming.wire.wire_words import CLOSE_CODES, FATAL_ERRORS, PARAMETERS, REJECTIONS, WARNINGS
 
 SERVER_KINDS, CLIENT_KINDS = tuple(SERVER_MESSAGES.values()), tuple(CLIENT_MESSAGES.values())
 SCHEMAS: Mapping[str, typing.Any] = typing.cast("Mapping[str, typing.Any]", asyncapi_document()["components"])[
@@ -199,7 +199,7 @@ def test_every_close_code_is_described() -> None:
 
 def test_every_fatal_error_is_described() -> None:
     """Each code that the sources close a connection with is on the page, and no other; "key" means the API key alone."""
-    sources = [path for folder in (PACKAGE, PACKAGE / "server") for path in folder.glob("*.py")]
+    sources = [path for folder in (PACKAGE, PACKAGE / "server", PACKAGE / "sessions") for path in folder.glob("*.py")]
     told = re.compile(r'\b(?:refusal|RefusedSession|fail)\(\s*"(\w+)",')
     assert {code for path in sources for code in told.findall(path.read_text())} == set(FATAL_ERRORS)
     keys = {code for code, (closes, _) in FATAL_ERRORS.items() if closes == CloseCode.AUTH}

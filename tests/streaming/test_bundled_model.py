@@ -9,20 +9,20 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.samples import glossary_path, recordings
-from streaming.background import background_scores
-from streaming.competition import competition_of
 from streaming.encoder import OnnxSpanEncoder, OnnxTextEncoder, open_session
+from streaming.encoding.frame_encoders import open_frame_encoder
 from streaming.entries import Entry, Form, make_form
 from streaming.events import SAMPLE_RATE
-from streaming.frame_encoders import open_frame_encoder
 from streaming.grapheme import OnnxPronouncer
+from streaming.index.background import background_scores
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.scoring import TermScorer
-from streaming.scoring_config import ScoringConfig
 from streaming.spans import FRAME_SAMPLES
+from streaming.spotting.scoring_config import ScoringConfig
+from streaming.spotting.verifier import verifier_of
 from streaming.symbols import CHARACTERS, PHONEMES
 from streaming.term_index import TermIndex
-from streaming.verifier import verifier_of
+from streaming.words.competition import competition_of
 
 Floats = NDArray[np.float32]
 MAX_BYTES = 80 * 2**20

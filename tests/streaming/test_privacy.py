@@ -10,7 +10,7 @@ def test_running_the_model_leaves_no_record_of_the_host(tmp_path: Path) -> None:
     """A run of the encoder writes no file into the home or cache folder: ONNX Runtime's telemetry is off."""
     code = (
         "import numpy\n"
-        "from streaming.frame_encoders import open_frame_encoder\n"
+        "from streaming.encoding.frame_encoders import open_frame_encoder\n"
         "from streaming.model_folder import BUNDLED, ModelFolder\n"
         "open_frame_encoder(ModelFolder.load(BUNDLED)).encode(numpy.zeros(48000, numpy.float32))\n"
     )

@@ -6,7 +6,6 @@ import typing
 
 import pytest
 
-from streaming import messages
 from streaming.errors import WireError
 from streaming.events import Abstention, Alternative, Hint, SpeechEnded, SpeechStarted
 from streaming.protocol import (
@@ -32,6 +31,7 @@ from streaming.protocol import (
     hint_message,
     speech_message,
 )
+from streaming.wire import messages
 
 HINT = Hint(
     hint_id="h17",

@@ -10,22 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streaming.alignment import AlignmentBank
-from streaming.bigrams import Bigrams
 from streaming.calibration import FEATURES, Calibration
-from streaming.competition import Competition
 from streaming.decision import Candidate
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
 from streaming.entries import Entry, Form, make_form
-from streaming.form_bank import FormBank, FormScores
-from streaming.lexicon import Lexicon
 from streaming.scoring import TermScorer
-from streaming.scoring_config import ScoringConfig
-from streaming.span_reading import ReadingConfig
 from streaming.spans import FRAME_SAMPLES, PARTS, SpanGrid
+from streaming.spotting.alignment import AlignmentBank
+from streaming.spotting.form_bank import FormBank, FormScores
+from streaming.spotting.scoring_config import ScoringConfig
+from streaming.spotting.span_reading import ReadingConfig
 from streaming.symbols import BLANK, CHARACTERS, PHONEMES, phoneme_sequence
 from streaming.term_index import TermIndex
 from streaming.testing import FakeVerifier
+from streaming.words.bigrams import Bigrams
+from streaming.words.competition import Competition
+from streaming.words.lexicon import Lexicon
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int16]

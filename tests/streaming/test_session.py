@@ -4,10 +4,9 @@ from dataclasses import replace
 import pytest
 
 from streaming.decision import DecisionConfig
-from streaming.entry_register import EntryRegister
 from streaming.errors import SettingError
 from streaming.events import Abstention, Event, Hint, SpeechEnded, SpeechStarted
-from streaming.outbox import Outbox, OutboxConfig
+from streaming.index.entry_register import EntryRegister
 from streaming.pacing import Pace
 from streaming.pipeline_ports import Scorer, SearchedGlossary
 from streaming.protocol import (
@@ -26,6 +25,7 @@ from streaming.protocol import (
     Warning,
 )
 from streaming.session import Close, Output, ServedGlossary, Session, SessionSettings, open_session
+from streaming.sessions.outbox import Outbox, OutboxConfig
 from streaming.testing import FakeScorer, synthetic_pcm, tone_index
 
 LIMITS = Limits(max_frame_bytes=1000, idle_timeout_s=30)

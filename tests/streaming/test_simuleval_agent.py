@@ -17,7 +17,7 @@ from streaming.client import StreamOptions
 from streaming.errors import SettingError, WireError
 from streaming.heard_terms import HeardTerm, OpenListener, PipelineListener, ServerListener, term_map
 from streaming.session import ServedGlossary
-from streaming.session_settings import SessionSettings
+from streaming.sessions.session_settings import SessionSettings
 from streaming.simuleval_agent import TermCueAgent
 from streaming.testing import synthetic_pcm, tone_glossary
 from tests.streaming.client.faulty_server import Fault, server_thread

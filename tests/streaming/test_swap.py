@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.catalogue import Catalogue
 from streaming.entries import Entry
 from streaming.protocol import (
     Configured,
@@ -20,6 +19,7 @@ from streaming.protocol import (
     encode,
 )
 from streaming.session import Output, ServedGlossary, Session, open_session
+from streaming.sessions.catalogue import Catalogue
 from streaming.testing import TONES, ToneIndex, synthetic_pcm, tone_glossary, tone_index
 
 ENTRIES = tone_index().entries

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streaming.entries import arpabet, make_form, parse_entries, render_lines
 from streaming.errors import IndexFolderError
-from streaming.index_folder import GlossarySource, IndexFacts, write_index_folder
+from streaming.index.index_folder import GlossarySource, IndexFacts, write_index_folder
 from streaming.symbols import PHONEMES
 from streaming.term_index import Entry, Form, Neighbour, TermIndex
 

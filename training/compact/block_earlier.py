@@ -9,9 +9,9 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from streaming.block_shape import STEP_FILE
+from streaming.encoding.block_shape import STEP_FILE
 from streaming.model_folder import ModelFolder
-from streaming.verifier import GRAPH_FILE, TOKENS_FILE
+from streaming.spotting.verifier import GRAPH_FILE, TOKENS_FILE
 from training.compact.recipe import StageError
 from training.export.read_back import block_encoder_of, block_encoder_of_step, read_weights
 from training.export.verifier import VerifierPart

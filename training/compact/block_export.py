@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streaming.background import pack_background
-from streaming.block_encoder import BlockEncoders
-from streaming.block_shape import STEP_FILE, BlockShape
+from streaming.encoding.block_encoder import BlockEncoders
+from streaming.encoding.block_shape import STEP_FILE, BlockShape
 from streaming.features import LogMel
+from streaming.index.background import pack_background
 from streaming.model_folder import ModelFolder
-from streaming.verifier import GRAPH_FILE, TOKENS_FILE
+from streaming.spotting.verifier import GRAPH_FILE, TOKENS_FILE
 from training.compact.export import CONTEXT_SAMPLES
 from training.export.folder import uncalibrated, write_model_folder
 from training.export.graphs import parity, run_graph

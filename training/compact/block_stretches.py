@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
 from streaming.events import SAMPLE_RATE
 from streaming.spans import FRAME_SAMPLES
 from training.compact.block_sessions import StoredSession

@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from streaming.verifier import END, START
+from streaming.spotting.verifier import END, START
 from training.compact.cache import CachedWindow
 from training.loop.ports import Inputs
 from training.models.verifier import FAR_BELOW

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streaming.background import pack_background
 from streaming.calibration import Calibration
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
 from streaming.features import LogMel
-from streaming.lexicon import LEXICON_FILE, Lexicon, pack_lexicon
-from streaming.verifier import GRAPH_FILE, TOKENS_FILE
+from streaming.index.background import pack_background
+from streaming.spotting.verifier import GRAPH_FILE, TOKENS_FILE
+from streaming.words.lexicon import LEXICON_FILE, Lexicon, pack_lexicon
 from training.compact.g2p import GraphemeToPhoneme, letter_ids
 from training.compact.train_spans import SpanModel, letters_of
 from training.export.folder import uncalibrated, write_model_folder

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.bigrams import Bigrams
-from streaming.lexicon import Lexicon
 from streaming.symbols import phoneme_sequence
+from streaming.words.bigrams import Bigrams
+from streaming.words.lexicon import Lexicon
 from training.compact.g2p import read_dictionary
 from training.corpus.manifest import ManifestError
 

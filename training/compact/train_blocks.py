@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
 from training.compact.block_features import log_mel, scaled_by_hop
 from training.compact.block_losses import BlockLossWeights, BlockObjective, Lesson
 from training.compact.block_stretches import Shapes, StretchConfig, Stretches, StretchPool

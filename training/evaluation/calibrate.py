@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from streaming.calibration import Calibration, stack_features
 from streaming.decision import Candidate, Decider, DecisionConfig
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
 from streaming.entries import Entry, Form
 from streaming.events import SAMPLE_RATE, Hint
-from streaming.evidence import Evidence, Sightings
 from streaming.scoring import TermScorer
 from streaming.spans import FRAME_SAMPLES
+from streaming.spotting.evidence import Evidence, Sightings
 from training.evaluation.stream_metrics import Judge, Reference, StreamScore, TimedHint, score_stream
 
 Floats = NDArray[np.float64]

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.decision import Candidate, DecisionConfig
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
 from streaming.events import SAMPLE_RATE
-from streaming.evidence import Sightings
 from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
+from streaming.spotting.evidence import Sightings
 from streaming.term_index import TermIndex
 from streaming.vad import VoiceDetector
 from training.evaluation.calibrate import StreamEvidence

@@ -11,18 +11,18 @@ import soundfile
 from numpy.typing import NDArray
 
 from streaming.audio import float_to_pcm16
-from streaming.competition import competition_of
 from streaming.decision import DecisionConfig
 from streaming.encoder import OnnxSpanEncoder
+from streaming.encoding.frame_encoders import open_frame_encoder
 from streaming.events import SAMPLE_RATE
-from streaming.frame_encoders import open_frame_encoder
 from streaming.model_folder import ModelFolder
 from streaming.pipeline import Pipeline, PipelineConfig
 from streaming.scoring import TermScorer
-from streaming.scoring_config import ScoringConfig
+from streaming.spotting.scoring_config import ScoringConfig
+from streaming.spotting.verifier import verifier_of
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
-from streaming.verifier import verifier_of
+from streaming.words.competition import competition_of
 from training.corpus.manifest import ManifestError
 from training.evaluation.calibrate import RecordingScorer, StreamEvidence
 from training.evaluation.stream_metrics import Reference

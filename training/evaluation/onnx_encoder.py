@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from streaming.encoder import OnnxSpanEncoder, OnnxTextEncoder
-from streaming.frame_encoders import open_frame_encoder
+from streaming.encoding.frame_encoders import open_frame_encoder
+from streaming.encoding.providers import Provider
 from streaming.model_folder import ModelFolder
-from streaming.providers import Provider
 from streaming.spans import FRAME_SAMPLES, pool_spans
 from streaming.symbols import words_of
 from training.evaluation.encoders import spans_of, windows

@@ -17,15 +17,15 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from streaming.alignment import AlignmentBank
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.encoding.whole_contexts import ContextEncoder
 from streaming.entries import Form
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
-from streaming.form_search import SpanEncoder
 from streaming.spans import FRAME_SAMPLES, pool_spans
+from streaming.spotting.alignment import AlignmentBank
+from streaming.spotting.form_search import SpanEncoder
 from streaming.symbols import CHARACTERS, PHONEMES
-from streaming.whole_contexts import ContextEncoder
 from training.evaluation.verification_pairs import Trial
 
 Floats: TypeAlias = NDArray[np.float32]

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
 
-from streaming.background import pack_background
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
 from streaming.errors import ModelError, SettingError
 from streaming.events import SAMPLE_RATE
 from streaming.features import LogMel
-from streaming.lexicon import LEXICON_FILE
+from streaming.index.background import pack_background
 from streaming.model_folder import ModelFolder
 from streaming.spans import FRAME_SAMPLES
 from streaming.tokens import TOKENIZER
+from streaming.words.lexicon import LEXICON_FILE
 from training.export.folder import uncalibrated, write_model_folder
 from training.export.graphs import export_graph, gather_weights, parity, quantise, run_graph
 from training.export.parts import TEXTS, Format, Part, audio_part, spans_part, text_part

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streaming.block_shape import OUTPUTS, STEP_FILE, BlockShape, keys_of, values_of
+from streaming.encoding.block_shape import OUTPUTS, STEP_FILE, BlockShape, keys_of, values_of
 from training.export.graphs import UnfoldedConvolution, export_graph, unfold_convolutions
 from training.export.row_scales import quantise_rows
 from training.models.block_encoder import HEAD_REACH, MEL_BEFORE, MEL_BINS, MEL_PER_FRAME, BlockEncoder

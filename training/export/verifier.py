@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from streaming.verifier import END, GRAPH_FILE, START
+from streaming.spotting.verifier import END, GRAPH_FILE, START
 from training.export.graphs import export_graph, quantise, run_graph
 from training.models.verifier import FAR_BELOW, SpanVerifier
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from streaming.block_shape import STEP_FILE
+from streaming.encoding.block_shape import STEP_FILE
 from streaming.model_folder import BUNDLED
 
 QWEN2_AUDIO = "Qwen/Qwen2-Audio-7B-Instruct"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from streaming.errors import SettingError
-from streaming.typed_json import shown
+from streaming.wire.typed_json import shown
 from training.loop.config import TrainConfig
 from training.loop.limits import LIMITS
 

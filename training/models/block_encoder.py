@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
 from training.models.heads import AlignmentHead, HeadConfig
 
 MEL_BINS = 80

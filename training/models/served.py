@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.external_data_helper import load_external_data_for_model
 
-from streaming.block_shape import STEP_FILE, keys_of
+from streaming.encoding.block_shape import STEP_FILE, keys_of
 from streaming.model_folder import ModelFolder
 from training.models.base_folder import unfit
 from training.models.step_weights import step_weights, whisper_names

@@ -19,7 +19,7 @@ from index_builder.testing import built_index
 from streaming.durable import STAGING_PREFIX
 
 # Killed at each line of these, where the file system is written to; what only reads is left out.
-FILES = ("index_builder/publish/", "streaming/durable.py", "streaming/index_folder.py")
+FILES = ("index_builder/publish/", "streaming/durable.py", "streaming/index/index_folder.py")
 READING = ("_parse", "_read", "read", "_render", "_canonical", "_fingerprint", "check_")
 OLD, NEW, NEXT = (f"20261014T09120{second}Z-0123456789ab" for second in (1, 2, 3))
 

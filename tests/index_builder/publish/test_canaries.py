@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from index_builder.publish import check_canaries
 from index_builder.testing import built_index
 from streaming.errors import IndexFolderError
-from streaming.vector_search import EXACT
+from streaming.index.vector_search import EXACT
 
 
 def _first_form(queries: NDArray[np.float32], top_k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from websockets.asyncio.client import connect
 
-from streaming.recording import SessionRecorder
 from streaming.server import HintServer, ServerConfig
+from streaming.sessions.recording import SessionRecorder
 from tests.streaming.server.serving import (
     QUERY,
     SPEECH,

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 from websockets.asyncio.client import connect
 
-from streaming.catalogue import Catalogue
 from streaming.errors import IndexFolderError
 from streaming.protocol import Begin
 from streaming.server import ConnectionConfig, HintServer, ServerConfig
+from streaming.sessions.catalogue import Catalogue
 from tests.streaming.server.serving import KEYS, QUERY, SPEECH, Served, greeted, http, parsed, read_to_close, serve
 
 AUTHORISED = {"Authorization": "Bearer sesame"}

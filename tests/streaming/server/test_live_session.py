@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from streaming.audio import AudioFormat, float_to_pcm16
-from streaming.closing import Close, Output
 from streaming.protocol import Error, Lag, Limits, TermHint, Warning
-from streaming.recording import SessionRecorder
 from streaming.server.inbox import Received
 from streaming.server.live_session import LiveSession
 from streaming.server.metrics import ServerMetrics
 from streaming.session import open_session
+from streaming.sessions.closing import Close, Output
+from streaming.sessions.recording import SessionRecorder
 from tests.streaming.server.serving import QUERY, SPEECH, Served
 
 TENTH = 3200

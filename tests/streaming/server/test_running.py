@@ -16,9 +16,9 @@ from streaming.protocol import (
     Error,
     ServerMessage,
 )
-from streaming.recorded_session import RecordedSession
-from streaming.recording import SessionRecorder
 from streaming.server import HintServer, ServerConfig, run_server
+from streaming.sessions.recorded_session import RecordedSession
+from streaming.sessions.recording import SessionRecorder
 from tests.streaming.server.serving import (
     QUERY,
     SPEECH,

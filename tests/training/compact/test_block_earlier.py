@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
 from streaming.model_folder import ModelFolder
 from training.compact.block_earlier import read_teacher, read_verifier
 from training.compact.recipe import StageError

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 import torch
 
-from streaming.background import unpack_background
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
+from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
 from training.compact import block_stages, stages
 from training.compact.__main__ import main

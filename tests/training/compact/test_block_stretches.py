@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
 from training.compact.block_sessions import StoredSession
 from training.compact.block_stretches import Shapes, StretchConfig, Stretches, StretchPool
 from training.corpus.manifest import ManifestError

@@ -9,8 +9,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from streaming.block_shape import BlockShape
-from streaming.verifier import END
+from streaming.encoding.block_shape import BlockShape
+from streaming.spotting.verifier import END
 from training.compact.block_features import log_mel
 from training.compact.block_sessions import StoredSession
 from training.compact.block_stretches import Shapes, StretchConfig, StretchPool

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from streaming.verifier import END, START
+from streaming.spotting.verifier import END, START
 from training.compact.decoder import read_decoder
 from training.compact.recipe import StageError
 

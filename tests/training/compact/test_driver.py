@@ -9,14 +9,14 @@ import pytest
 import soundfile
 import torch
 
-from streaming.background import unpack_background
 from streaming.calibration import FEATURES
 from streaming.encoder import OnnxFrameEncoder
 from streaming.entries import Entry, make_form
-from streaming.evidence import Evidence
+from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
+from streaming.spotting.evidence import Evidence
+from streaming.spotting.verifier import OnnxVerifier
 from streaming.term_index import TermIndex
-from streaming.verifier import OnnxVerifier
 from training.compact import stages
 from training.compact.__main__ import main
 from training.compact.g2p import G2pConfig

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streaming.bigrams import affinity
-from streaming.lexicon import pack_lexicon, unpack_lexicon
+from streaming.words.bigrams import affinity
+from streaming.words.lexicon import pack_lexicon, unpack_lexicon
 from training.compact.lexicon import LexiconConfig, make_lexicon, read_arpa
 from training.corpus.manifest import ManifestError
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
 from streaming.features import MelScale
 from training.compact.block_features import log_mel
 from training.compact.block_sessions import StoredSession

@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from torch import Tensor
 from transformers import WhisperConfig
 
-from streaming.verifier import END, START
+from streaming.spotting.verifier import END, START
 from training.compact.cache import CachedFrames, CachedWindow
 from training.compact.crops import Batch, VerifierInputs, VerifierLabels, draw_crop, grouped, words_within
 from training.compact.train_verifier import (

@@ -5,7 +5,7 @@ import pytest
 
 from streaming.calibration import FEATURES
 from streaming.entries import Entry, make_form
-from streaming.evidence import Evidence
+from streaming.spotting.evidence import Evidence
 from training.evaluation.calibrate import (
     THRESHOLDS,
     Hop,

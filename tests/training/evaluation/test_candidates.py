@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
 from streaming.entries import Entry, make_form
 from streaming.term_index import TermIndex
 from streaming.testing import FakeEncoder, FakeVoiceDetector, synthetic_pcm

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streaming.encoder import OnnxSpanEncoder
+from streaming.encoding.frame_encoders import open_frame_encoder
 from streaming.errors import SettingError
 from streaming.features import LogMel
-from streaming.frame_encoders import open_frame_encoder
 from streaming.model_folder import BUNDLED, ModelFolder
 from streaming.spans import SpanGrid, pool_spans
 from training.corpus.examples import Example, TermSpan

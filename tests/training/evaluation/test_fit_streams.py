@@ -5,7 +5,7 @@ import pytest
 
 from streaming.calibration import FEATURES
 from streaming.entries import Entry, make_form
-from streaming.evidence import Evidence
+from streaming.spotting.evidence import Evidence
 from training.evaluation.calibrate import THRESHOLDS, Hop, StreamEvidence, fit, label, sweep
 from training.evaluation.fit_streams import CalibrationError, fit_streams, nominal_size
 from training.evaluation.stream_metrics import Occurrence, Reference

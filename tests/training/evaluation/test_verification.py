@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.encoded_context import EncodedContext
+from streaming.encoding.encoded_context import EncodedContext
 from streaming.entries import Form, make_form
 from streaming.errors import SettingError
 from streaming.spans import FRAME_SAMPLES, PARTS

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from streaming.verifier import END, START
+from streaming.spotting.verifier import END, START
 from training.export.graphs import run_graph
 from training.export.verifier import (
     VerifierGraph,

@@ -7,10 +7,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from streaming.background import unpack_background
 from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder, OnnxTextEncoder
 from streaming.errors import ModelError, SettingError
 from streaming.features import LogMel
+from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
 from streaming.spans import pool_spans
 from streaming.tokens import tokeniser_of

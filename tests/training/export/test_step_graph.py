@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from streaming.block_shape import BlockShape
+from streaming.encoding.block_shape import BlockShape
 from training.export.row_scales import quantise_rows
 from training.export.step_graph import StepGraph, export_step
 from training.models.block_encoder import BlockEncoder, BlockOutputs, block_mask

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from app.samples import recordings
-from streaming.block_shape import STEP_FILE, BlockShape
+from streaming.encoding.block_shape import STEP_FILE, BlockShape
 from streaming.errors import ModelError, SettingError
 from streaming.features import LogMel
 from streaming.model_folder import BUNDLED, ModelFolder, render_spec, spec_digest

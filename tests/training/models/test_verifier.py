@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from streaming.verifier import END, START
+from streaming.spotting.verifier import END, START
 from training.models.verifier import FAR_BELOW, SpanVerifier, VerifierConfig, from_whisper
 
 VOCABULARY, WIDTH = 24, 16

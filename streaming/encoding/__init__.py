@@ -1,0 +1,1 @@
+"""Audio into frames: encoders that hear blocks or whole contexts, alone and for many streams."""

@@ -1,0 +1,114 @@
+"""What a block encoder keeps of one stream between two steps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.encoding.block_shape import BlockShape
+
+# Added to the attention's logits where no block has been kept yet.
+_UNHEARD = np.float32(-1e9)
+
+Floats = NDArray[np.float32]
+Halves = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class StateShape:
+    """Layers, heads, width of a head and of a frame, and hidden frames that the alignment head needs from before."""
+
+    layers: int
+    heads: int
+    head_width: int
+    width: int
+    reach: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStep:
+    """One step's inputs: a block and its right context over what is kept.
+
+    Attributes:
+        mel: float32[mel bins, 2·(block + right) + 2].
+        first: position of the block's first frame.
+        unheard: float32[kept], 0 where a kept frame is one.
+        before: float32[reach, width], hidden frames before the block.
+        keys: float16[heads, head width, kept] of each layer.
+        values: float16[heads, kept, head width] of each layer.
+    """
+
+    mel: Floats
+    first: int
+    unheard: Floats
+    before: Floats
+    keys: tuple[Halves, ...]
+    values: tuple[Halves, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step gives: its frames, the provisional ones last, and what is kept of the block.
+
+    `characters`, `phonemes`, `frames`, `hidden` float32[block + right, …]; of each layer `keys` float16[heads, head
+    width, block] and `values` float16[heads, block, head width].
+    """
+
+    characters: Floats
+    phonemes: Floats
+    frames: Floats
+    hidden: Floats
+    keys: tuple[Halves, ...]
+    values: tuple[Halves, ...]
+
+
+class BlockState:
+    """Keys and values of the last `look_back` blocks, of fixed size."""
+
+    def __init__(self, blocks: BlockShape, shape: StateShape) -> None:
+        self._blocks, self._shape = blocks, shape
+        kept = blocks.look_back * blocks.block
+        self._unheard = np.full(kept, _UNHEARD, np.float32)
+        layers, heads, width = range(shape.layers), shape.heads, shape.head_width
+        self._keys = tuple(np.zeros((heads, width, kept), np.float16) for _ in layers)
+        self._values = tuple(np.zeros((heads, kept, width), np.float16) for _ in layers)
+        self._before = np.zeros((shape.reach, shape.width), np.float32)
+        self._count = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        halves = sum(layer.nbytes for layer in (*self._keys, *self._values))
+        return halves + self._unheard.nbytes + self._before.nbytes
+
+    def step(self, mel: Floats) -> BlockStep:
+        """The inputs of the next block."""
+        first = self._count * self._blocks.block % self._blocks.positions
+        return BlockStep(mel, first, self._unheard, self._before, self._keys, self._values)
+
+    def keep(self, result: StepResult) -> None:
+        """The next block has become this; the oldest one is forgotten."""
+        block = self._blocks.block
+        first = self._count % self._blocks.look_back * block
+        place = slice(first, first + block)
+        for kept, new in zip(self._keys, result.keys, strict=True):
+            kept[..., place] = new
+        for kept, new in zip(self._values, result.values, strict=True):
+            kept[:, place] = new
+        self._unheard[place] = 0.0
+        self._before = result.hidden[block - self._shape.reach : block].copy()
+        self._count += 1
+
+    def forget(self) -> None:
+        """Begin anew; what the arrays hold is not heard any more."""
+        self._unheard[:] = _UNHEARD
+        self._before = np.zeros_like(self._before)
+        self._count = 0
+
+    def copy(self) -> "BlockState":
+        """An equal state that goes its own way."""
+        other = BlockState(self._blocks, self._shape)
+        other._unheard, other._before, other._count = self._unheard.copy(), self._before.copy(), self._count
+        other._keys = tuple(layer.copy() for layer in self._keys)
+        other._values = tuple(layer.copy() for layer in self._values)
+        return other

@@ -1,0 +1,1 @@
+"""Entries, forms and vectors behind a term index, in memory and on disk."""

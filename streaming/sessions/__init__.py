@@ -1,0 +1,1 @@
+"""What a session of a client is made of, without sockets."""

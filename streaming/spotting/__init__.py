@@ -1,0 +1,1 @@
+"""Which forms of a glossary fit the frames, and what speaks for each."""

@@ -1,0 +1,84 @@
+"""The forms found in one hop against common words, and against each other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.index.searched_index import SearchedIndex
+from streaming.spotting.evidence import MOST_NATS, MOST_NATS_OVER_NEIGHBOUR, Evidence
+from streaming.words.competition import Competition, Heard
+from streaming.words.readings import REACH
+
+# A term lies within so many frames before and after where its symbols alone place it.
+_REACH_BEFORE, _REACH_AFTER = 25, 20
+# Two forms of which both cannot have been said share more than this part of their union.
+_SAME_STRETCH_IOU = 0.5
+
+
+class CompetingForms:
+    """The competition in one stream over one index."""
+
+    def __init__(self, competition: Competition, index: SearchedIndex, floor: float) -> None:
+        """Begin a stream; a form whose mean score lies under `floor` has lost."""
+        self._competition, self._index, self._floor = competition, index, floor
+        self._rivals = competition.open()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the words that are carried on."""
+        return self._rivals.nbytes
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._rivals.reset()
+
+    def compete(self, encoded: EncodedContext, found: Sequence[Evidence], first_frame: int, first_end: int) -> None:
+        """Add what each form's best reading of the context has over those of rivals and of the other forms.
+
+        The context begins at frame `first_frame` of the stream; forms end from its row `first_end` on.
+        """
+        for evidence in found:
+            # What a form has that cannot compete.
+            evidence.features.update(characters_over_rivals=-MOST_NATS / 2, phonemes_over_rivals=-MOST_NATS / 2)
+        self._rivals.carry(encoded, first_frame)
+        strong = [e for e in found if e.mean > self._floor]
+        if not strong:
+            return
+        back_to = max(0, min(e.start for e in strong) - _REACH_BEFORE - REACH)
+        heard = self._rivals.hear(encoded, first_frame, back_to)
+        readings = [self._read(heard, evidence, first_end) for evidence in strong]
+        for evidence, reading in zip(strong, readings, strict=True):
+            evidence.features["over_neighbour"] = min(
+                [MOST_NATS_OVER_NEIGHBOUR]
+                + [
+                    max(-MOST_NATS_OVER_NEIGHBOUR, reading - other)
+                    for neighbour, other in zip(strong, readings, strict=True)
+                    if self._exclude_each_other(evidence, neighbour)
+                ]
+            )
+
+    def _read(self, heard: tuple[Heard, Heard], evidence: Evidence, first_end: int) -> float:
+        """Fill in the ratios of one form; the mean score of its readings by both heads."""
+        form = self._index.forms[evidence.form_index]
+        words = self._competition.words_of(form.text)
+        near = (max(0, evidence.start - _REACH_BEFORE), evidence.end + _REACH_AFTER)
+        by_characters = self._competition.ratio(heard[0], [form.characters], words, near, first_end)
+        by_phonemes = by_characters
+        if form.pronunciations:
+            by_phonemes = self._competition.ratio(heard[1], form.pronunciations, words, near, first_end)
+        for name, ratio in (("characters", by_characters), ("phonemes", by_phonemes)):
+            evidence.features[f"{name}_over_rivals"] = float(np.clip(ratio.over_rivals, -MOST_NATS, MOST_NATS))
+        return (by_characters.reading + by_phonemes.reading) / 2
+
+    def _exclude_each_other(self, one: Evidence, other: Evidence) -> bool:
+        """Whether only one of two forms can have been said: another entry there, and neither is a part of the other."""
+        forms = [self._index.forms[e.form_index] for e in (one, other)]
+        shorter, longer = sorted((f" {form.text} " for form in forms), key=len)
+        shared = min(one.end, other.end) - max(one.start, other.start)
+        union = max(one.end, other.end) - min(one.start, other.start)
+        return (
+            forms[0].entry_index != forms[1].entry_index
+            and shorter not in longer
+            and shared > _SAME_STRETCH_IOU * union
+        )

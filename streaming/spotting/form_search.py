@@ -1,0 +1,101 @@
+"""The forms of an index whose symbols fit the newest frames of a stream.
+
+A small glossary is aligned whole, its paths carried from hop to hop; of a large one, the span search proposes the forms
+that are aligned in each context.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.index.searched_index import SearchedIndex
+from streaming.spans import SpanGrid, pool_spans
+from streaming.spotting.alignment import locate
+from streaming.spotting.evidence import Evidence, evidence_of
+from streaming.spotting.form_bank import CarriedForms, FormBank, FormScores
+from streaming.spotting.scoring_config import ScoringConfig
+
+BankOf: TypeAlias = Callable[[SearchedIndex], FormBank]
+"""An index -> the bank of all its forms."""
+
+
+class SpanEncoder(Protocol):
+    """Pooled spans -> vectors in the space of the index."""
+
+    def embed(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32[n, 6·width] -> float32[n, dim], unit norm."""
+        ...
+
+
+class FormSearch:
+    """Finds the forms of one index in one stream."""
+
+    def __init__(
+        self, index: SearchedIndex, spans: SpanEncoder, config: ScoringConfig, bank_of: BankOf | None = None
+    ) -> None:
+        """Begin a stream; `bank_of` gives the bank of an index that streams share."""
+        self._index, self._spans, self._config = index, spans, config
+        self._grid = SpanGrid()
+        self._whole = None
+        if len(index.forms) <= config.exhaustive_forms:
+            self._whole = CarriedForms(bank_of(index) if bank_of else FormBank(index.forms), config.floor)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the paths that are carried on."""
+        return 0 if self._whole is None else self._whole.nbytes
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        if self._whole is not None:
+            self._whole.reset()
+
+    def find(self, encoded: EncodedContext, first_frame: int, first_end: int) -> list[Evidence]:
+        """The forms that fit well enough and end from row `first_end` of a context on, best first.
+
+        The context begins at frame `first_frame` of the stream.
+        """
+        if self._whole is not None:
+            chosen = np.arange(len(self._index.forms))
+            scores = self._whole.score(encoded, first_frame, first_end)
+        else:
+            chosen = self.proposals(encoded)
+            bank = FormBank([self._index.forms[i] for i in chosen.tolist()])
+            scores = bank.score(encoded, first_end, self._config.floor)
+        mean = scores.mean
+        rows = np.argsort(-mean, kind="stable")[: self._config.most]
+        rows = rows[mean[rows] > self._config.floor]
+        return [self._placed(encoded, int(chosen[row]), scores, int(row)) for row in rows]
+
+    def proposals(self, encoded: EncodedContext) -> NDArray[np.int64]:
+        """The forms nearest to any span that ended just now, best first: int64[≤ proposals]."""
+        spans = self._grid.grid(len(encoded.frames), len(encoded.frames) - self._config.proposal_frames)
+        vectors = self._spans.embed(pool_spans(encoded.frames, spans))
+        ids, similarity = self._index.search(vectors, self._config.neighbours_per_span)
+        order = np.argsort(-similarity.ravel(), kind="stable")
+        ranked = ids.ravel()[order]
+        _, first = np.unique(ranked, return_index=True)
+        return ranked[np.sort(first)][: self._config.proposals].astype(np.int64)
+
+    def similarities(self, encoded: EncodedContext, found: Sequence[Evidence]) -> list[float]:
+        """The cosine of each form's own span to the form."""
+        if not found:
+            return []
+        spans = np.array([[e.start, e.end + 1] for e in found], np.int32)
+        vectors = self._spans.embed(pool_spans(encoded.frames, spans))
+        of_forms = self._index.vectors_of([evidence.form_index for evidence in found])
+        return [float(vector @ of_form) for vector, of_form in zip(vectors, of_forms, strict=True)]
+
+    def _placed(self, encoded: EncodedContext, form_index: int, scores: FormScores, row: int) -> Evidence:
+        """Where the paths of one form lie, and what they say by themselves."""
+        form = self._index.forms[form_index]
+        by_characters = locate(encoded.characters, form.characters, int(scores.character_end[row]))
+        by_phonemes = by_characters
+        if scores.winner[row] >= 0:
+            way = form.pronunciations[scores.winner[row]]
+            by_phonemes = locate(encoded.phonemes, way, int(scores.phoneme_end[row]))
+        background = self._index.background[form_index]
+        return evidence_of(form_index, form, by_characters, by_phonemes, background, len(encoded.characters))

@@ -1,0 +1,1 @@
+"""The common words that a term must beat."""

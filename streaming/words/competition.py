@@ -1,0 +1,260 @@
+"""A term against all that else could have been said: the log-likelihood ratio of two readings of one context.
+
+One reading says common words with the term in their midst, the other common words alone; both may use every frame, so
+that a rival need not begin or end where the term does ("of december" for "distemper"). The idea is that of keyword
+spotting with filler models (Rose and Paul 1990); the filler is a loop over a lexicon (`streaming.words.word_loop`).
+
+What was said before a frame is carried from hop to hop, as long as the stream is one stretch; what may follow it is
+read anew at each hop, backwards from the newest frame, and no further than the terms in question lie.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.model_folder import ModelFolder
+from streaming.spotting.carrying import Carried
+from streaming.symbols import BLANK, BOUND, CHARACTERS, PHONEMES
+from streaming.words.lexicon import UNKNOWN, Lexicon, lexicon_of
+from streaming.words.readings import best_reading, best_rival
+from streaming.words.word_ends import Ends, empty_ends, in_bounds
+from streaming.words.word_loop import Scratch, WordsBefore, nothing_before, scratch_for, word_ends
+from streaming.words.word_tree import WordTree
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class CompetitionConfig:
+    """How the readings are weighed.
+
+    Attributes:
+        acoustic_scale: weight of the heads, which are surer than they are right.
+        language_scale: weight of the language model.
+        beam: tokens worse than the best by more nats are dropped.
+        keep: word ends kept a frame.
+        open_cost: what a frame of speech costs that is left out at either edge of a stretch, where it cuts words;
+            silence costs nothing.
+    """
+
+    acoustic_scale: float = 0.6
+    language_scale: float = 0.5
+    beam: float = 6.0
+    keep: int = 4
+    open_cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """`over_rivals` nats by which the reading with the term beats the best one without, `reading` its own score."""
+
+    over_rivals: float
+    reading: float
+
+
+class Heard(NamedTuple):
+    """One head of one context: scaled log-probabilities, tokens before, in and (in reverse rows) after each bound.
+
+    Frames are those of the context; `after` may reach back to a part of it only.
+    """
+
+    log_probs: Floats
+    before: Ends
+    bounds: Ends
+    after: Ends
+
+
+class _HeadBefore(NamedTuple):
+    """What one head carries: all that later frames need, and the rows of the frames so far (one more of `ends`)."""
+
+    words: WordsBefore
+    ends: Ends
+    bounds: Ends
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        arrays = (*self.words.tokens, *self.words.ends, *self.ends, *self.bounds)
+        return sum(array.nbytes for array in arrays)
+
+    def last(self, frames: int) -> "_HeadBefore":
+        """Without rows older than so many frames."""
+        first = max(0, len(self.bounds.score) - frames)
+        return self._replace(ends=self.ends.rows(first, None), bounds=self.bounds.rows(first, None))
+
+
+class Head:
+    """The words of the lexicon in the symbols of one head; stateless, but for room to compute in."""
+
+    def __init__(self, lexicon: Lexicon, config: CompetitionConfig, *, phonemes: bool) -> None:
+        self._forwards, self._backwards = lexicon.trees(phonemes=phonemes)
+        self.bigrams, self._config = lexicon.bigrams, config
+        # Room to compute in, as much as threads ever computed at a time.
+        self._room: dict[bool, list[Scratch]] = {False: [], True: []}
+
+    def begin(self, frame: int) -> _HeadBefore:
+        """What is carried where a stretch begins."""
+        words = nothing_before(self._config.keep, frame)
+        return _HeadBefore(words, words.ends, empty_ends(0, self._config.keep))
+
+    def carry(self, before: _HeadBefore, log_probs: Floats, frame: int) -> _HeadBefore:
+        """Move on over float32[t, v] from a frame on."""
+        scaled, anything = self._weighed(log_probs)
+        ends, words = self._pass(scaled, anything, before.words, frame, self._forwards, backwards=False)
+        rows = len(before.bounds.score)
+        last = before.bounds.rows(rows - 1, rows) if rows else empty_ends(1, self._config.keep)
+        bounds = in_bounds(scaled, ends, last)
+        return _HeadBefore(words, before.ends.joined(ends.rows(1, None)), before.bounds.joined(bounds))
+
+    def read(self, before: _HeadBefore, log_probs: Floats, first_frame: int, back_to: int) -> Heard:
+        """A context from frame `first_frame` on, all of whose rows have been carried; backwards to a row of it."""
+        scaled, anything = self._weighed(log_probs)
+        rest = np.ascontiguousarray(scaled[back_to:][::-1])
+        begin = nothing_before(self._config.keep)
+        after, _ = self._pass(rest, anything[back_to:][::-1].copy(), begin, 0, self._backwards, backwards=True)
+        there = before.last(len(scaled))
+        return Heard(scaled, there.ends.counted_from(first_frame), there.bounds.counted_from(first_frame), after)
+
+    def _weighed(self, log_probs: Floats) -> tuple[Floats, Floats]:
+        scaled = np.ascontiguousarray(log_probs * np.float32(self._config.acoustic_scale))
+        speech = 1.0 - np.exp(log_probs[:, BLANK]) - np.exp(log_probs[:, BOUND])
+        return scaled, scaled.max(axis=1) - np.float32(self._config.open_cost) * speech
+
+    def _pass(
+        self, log_probs: Floats, anything: Floats, begin: WordsBefore, frame: int, tree: WordTree, *, backwards: bool
+    ) -> tuple[Ends, WordsBefore]:
+        c = self._config
+        try:
+            scratch = self._room[backwards].pop()
+        except IndexError:
+            scratch = scratch_for(tree)
+        found = word_ends(
+            *(log_probs, anything, begin, frame, tree, self.bigrams),
+            *(c.language_scale, c.beam, c.keep, backwards, scratch),
+        )
+        self._room[backwards].append(scratch)
+        return found
+
+
+class Rivals:
+    """What else could have been said in one stream."""
+
+    def __init__(self, heads: tuple[Head, Head]) -> None:
+        self._heads = heads
+        self.reset()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is carried on."""
+        return sum(head.nbytes for head in self._before)
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._carried = Carried()
+        self._before = self._begin(0)
+
+    def carry(self, encoded: EncodedContext, first_frame: int) -> None:
+        """Move on over the final rows of a context that begins at a frame of the stream."""
+        if not self._carried.goes_on(encoded, first_frame):
+            self._carried.begin(encoded, first_frame)
+            self._before = self._begin(first_frame)
+        new = self._carried.new_rows(encoded, first_frame)
+        if new.start < new.stop:
+            frames = len(encoded.characters)
+            self._before = [
+                head.carry(before, log_probs[new], self._carried.frame).last(frames)
+                for head, before, log_probs in zip(self._heads, self._before, _of_heads(encoded), strict=True)
+            ]
+            self._carried.move(new)
+
+    def hear(self, encoded: EncodedContext, first_frame: int, back_to: int = 0) -> tuple[Heard, Heard]:
+        """Both heads of the context that was carried last, characters first; what may follow, back to one of its rows.
+
+        The rows that are not final are not remembered.
+        """
+        rest = slice(self._carried.frame - first_frame, None)
+        characters, phonemes = (
+            head.read(head.carry(before, log_probs[rest], self._carried.frame), log_probs, first_frame, back_to)
+            for head, before, log_probs in zip(self._heads, self._before, _of_heads(encoded), strict=True)
+        )
+        return characters, phonemes
+
+    def _begin(self, frame: int) -> list[_HeadBefore]:
+        return [head.begin(frame) for head in self._heads]
+
+
+def _of_heads(encoded: EncodedContext) -> tuple[Floats, Floats]:
+    return encoded.characters, encoded.phonemes
+
+
+class Competition:
+    """Readings of contexts; stateless after it was built, so that many streams may share it."""
+
+    def __init__(self, lexicon: Lexicon, config: CompetitionConfig | None = None) -> None:
+        self._config = config or CompetitionConfig()
+        self._known = {word: index for index, word in enumerate(lexicon.words)}
+        self._heads = tuple(Head(lexicon, self._config, phonemes=phonemes) for phonemes in (False, True))
+
+    def open(self) -> Rivals:
+        """The rivals of a new stream."""
+        characters, phonemes = self._heads
+        return Rivals((characters, phonemes))
+
+    def warm_up(self) -> None:
+        """Compile, or load what an earlier process compiled, before a stream waits for it: 8 s the first time."""
+        silence = [np.full((8, len(symbols)), -9.0, np.float32) for symbols in (CHARACTERS, PHONEMES)]
+        for log_probs in silence:
+            log_probs[:, BLANK] = 0.0
+        heard, _ = self.hear(EncodedContext(silence[0], silence[1], np.zeros((8, 0), np.float32)))
+        self.ratio(heard, [np.array([BOUND, 2, BOUND], np.int16)], np.zeros(1, np.int32), (0, 7), 0)
+
+    def words_of(self, text: str) -> NDArray[np.int32]:
+        """The words of a form (parted by one blank), UNKNOWN where the lexicon lacks one; int32[n]."""
+        return np.array([self._known.get(word, UNKNOWN) for word in text.split(" ")], np.int32)
+
+    def hear(self, encoded: EncodedContext) -> tuple[Heard, Heard]:
+        """Both heads of a context by itself, characters first."""
+        rivals = self.open()
+        rivals.carry(encoded, 0)
+        return rivals.hear(encoded, 0)
+
+    def ratio(
+        self,
+        heard: Heard,
+        sequences: Sequence[Ids],
+        words: NDArray[np.int32],
+        near: tuple[int, int],
+        first_end: int,
+    ) -> Ratio:
+        """One term in one head.
+
+        Args:
+            heard: the head.
+            sequences: ways of saying the term, with bounds; the best counts.
+            words: its words in the lexicon, UNKNOWN where it lacks one.
+            near: first and last frame between which the term lies; `heard` reaches back to REACH frames before.
+            first_end: the term ends at or after this frame.
+        """
+        readings = [
+            best_reading(heard.log_probs, sequence, heard.before, heard.after, near, first_end)
+            for sequence in sequences
+        ]
+        score, start, end = max(readings)
+        bigrams, scale = self._heads[0].bigrams, self._config.language_scale
+        rival = best_rival(heard.bounds, heard.after, bigrams, scale, (start, end), words)
+        return Ratio(float(score) - float(rival), float(score))
+
+
+def competition_of(folder: ModelFolder) -> Competition | None:
+    """The competition by the folder's lexicon; None where it has none. Raises ModelError where it cannot be read."""
+    lexicon = lexicon_of(folder)
+    if lexicon is None:
+        return None
+    competition = Competition(lexicon)
+    competition.warm_up()
+    return competition

@@ -1,0 +1,162 @@
+"""A term wins where it fits better than all else that could have been said, and loses where it does not."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streaming.encoding.encoded_context import EncodedContext
+from streaming.entries import Form, make_form
+from streaming.symbols import BLANK, CHARACTERS, PHONEMES, character_sequence, phoneme_sequence
+from streaming.words.bigrams import Bigrams
+from streaming.words.competition import Competition, CompetitionConfig
+from streaming.words.lexicon import UNKNOWN, Lexicon
+from streaming.words.word_ends import NO_WORD
+
+FRAMES = 150
+SAID = {
+    "extension": ("EH", "K", "S", "T", "EH", "N", "SH", "AH", "N"),
+    "be": ("B", "IY"),
+    "sick": ("S", "IH", "K"),
+    "in": ("IH", "N"),
+    "thicker": ("TH", "IH", "K", "ER"),
+}
+TERMS = {
+    "extend": ("EH", "K", "S", "T", "EH", "N", "D"),
+    "thicken": ("TH", "IH", "K", "AH", "N"),
+    "sickle": ("S", "IH", "K", "AH", "L"),
+}
+
+
+def _lexicon() -> Lexicon:
+    words = tuple(SAID)
+    pronunciations = tuple((i, phoneme_sequence([SAID[w]])[1:-1]) for i, w in enumerate(words))
+    count = len(words)
+    model = Bigrams(
+        np.full(count, -6.0, np.float32),
+        np.zeros(count, np.float32),
+        np.zeros(count + 1, np.int32),
+        np.zeros(0, np.int32),
+        np.zeros(0, np.float32),
+    )
+    return Lexicon(words, pronunciations, model)
+
+
+COMPETITION = Competition(_lexicon(), CompetitionConfig(beam=1e3))
+
+
+def _form(text: str) -> Form:
+    return make_form(0, text, [[{**SAID, **TERMS}[word] for word in text.split(" ")]])
+
+
+def _heard(text: str, start: int = 45) -> EncodedContext:
+    """A context in which words are said, each symbol sure for one frame of three."""
+    sequences = (character_sequence(text.split(" ")), phoneme_sequence([{**SAID, **TERMS}[w] for w in text.split(" ")]))
+    heads = []
+    for sequence, symbols in zip(sequences, (CHARACTERS, PHONEMES), strict=True):
+        probabilities = np.full((FRAMES, len(symbols)), 1e-4)
+        probabilities[:, BLANK] = 1.0
+        for frame, symbol in zip(range(start, FRAMES, 3), sequence.tolist(), strict=False):
+            probabilities[frame, [BLANK, symbol]] = 1e-4, 1.0
+        heads.append(np.log(probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32))
+    return EncodedContext(heads[0], heads[1], np.zeros((FRAMES, 4), np.float32))
+
+
+def _ratio(term: str, heard: str) -> float:
+    """The smaller ratio of both heads."""
+    form = _form(term)
+    characters, phonemes = COMPETITION.hear(_heard(heard))
+    words = COMPETITION.words_of(term)
+    return min(
+        COMPETITION.ratio(characters, [form.characters], words, (0, FRAMES - 1), 0).over_rivals,
+        COMPETITION.ratio(phonemes, form.pronunciations, words, (0, FRAMES - 1), 0).over_rivals,
+    )
+
+
+def test_a_term_that_was_said_wins() -> None:
+    """It beats every sequence of common words, also where the lexicon itself holds its words."""
+    for term in ("extend", "thicken", "extension", "be sick"):
+        assert _ratio(term, term) > 3, term
+        assert _ratio(term, f"in {term} in") > 3, term
+
+
+def test_a_term_inside_a_longer_word_loses() -> None:
+    """A common word that explains the same frames beats it."""
+    assert _ratio("extend", "in extension be") < 0
+
+
+def test_rivals_need_not_begin_where_the_term_does() -> None:
+    """Words over whose bounds the term would lie are rivals too."""
+    assert _ratio("thicken", "be sick in be") < 0
+
+
+def test_the_terms_own_words_are_no_rivals() -> None:
+    """A term of common words does not lose to itself; one word of it alone does not help it."""
+    assert _ratio("sick in", "be sick in be") > 3
+    assert _ratio("be sick", "in sick in") < 0
+
+
+def test_a_wildly_cut_context_still_has_a_reading() -> None:
+    """Scores are finite where nothing but noise was heard."""
+    rng = np.random.default_rng(0)
+    noise: list[NDArray[np.float32]] = []
+    for size in (len(CHARACTERS), len(PHONEMES)):
+        logits = rng.normal(0, 3, (FRAMES, size))
+        noise.append((logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32))
+    heard = COMPETITION.hear(EncodedContext(noise[0], noise[1], np.zeros((FRAMES, 4), np.float32)))
+    for head, sequences in zip(heard, ([_form("extend").characters], _form("extend").pronunciations), strict=True):
+        ratio = COMPETITION.ratio(head, sequences, COMPETITION.words_of("extend"), (0, FRAMES - 1), 0)
+        assert np.isfinite([ratio.over_rivals, ratio.reading]).all()
+        assert abs(ratio.over_rivals) < 1e4
+
+
+def test_unknown_words_are_told_apart_from_known_ones() -> None:
+    """Words of a form are looked up one by one."""
+    assert COMPETITION.words_of("be extend").tolist() == [list(SAID).index("be"), UNKNOWN]
+
+
+def _noise(seed: int, frames: int) -> EncodedContext:
+    rng = np.random.default_rng(seed)
+    heads: list[NDArray[np.float32]] = []
+    for size in (len(CHARACTERS), len(PHONEMES)):
+        logits = rng.normal(0, 3, (frames, size))
+        heads.append((logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32))
+    return EncodedContext(heads[0], heads[1], np.zeros((frames, 4), np.float32))
+
+
+def _cut(stream: EncodedContext, first: int, stop: int) -> EncodedContext:
+    return EncodedContext(stream.characters[first:stop], stream.phonemes[first:stop], stream.frames[first:stop])
+
+
+@pytest.mark.parametrize("hop", [7, 16, 40])
+def test_what_was_heard_is_carried_on(hop: int) -> None:
+    """Hop by hop, readings of a context are those of hearing the whole stretch at once, to the last bit."""
+    stream, frames, final = _noise(1, 400), 100, 80
+    competition = Competition(_lexicon())
+    rivals = competition.open()
+    for first in range(0, 300, hop):
+        context = _cut(stream, first, first + frames).carried(final, 1)
+        rivals.carry(context, first)
+        back_to = 30
+        found = rivals.hear(context, first, back_to)
+        whole = competition.hear(_cut(stream, 0, first + frames))
+        for head, expected in zip(found, whole, strict=True):
+            for before, all_before in ((head.before, expected.before), (head.bounds, expected.bounds)):
+                assert np.array_equal(before.score, all_before.score[-len(before.score) :])
+                assert np.array_equal(before.word, all_before.word[-len(before.word) :])
+                known = before.word != NO_WORD
+                assert np.array_equal((before.start + first)[known], all_before.start[-len(before.start) :][known])
+            assert np.array_equal(head.after.score, expected.after.score[: frames - back_to + 1])
+            assert np.array_equal(head.after.word, expected.after.word[: frames - back_to + 1])
+
+
+def test_rivals_of_another_stretch_know_nothing_of_the_one_before() -> None:
+    """After a silence the words before it neither help nor harm."""
+    competition = Competition(_lexicon())
+    rivals, fresh = competition.open(), competition.open()
+    rivals.carry(_noise(2, 100).carried(80, 1), 0)
+    later = _noise(3, 100).carried(80, 2)
+    for each in (rivals, fresh):
+        each.carry(later, 300)
+    for one, other in zip(rivals.hear(later, 300), fresh.hear(later, 300), strict=True):
+        assert np.array_equal(one.before.score, other.before.score)
+        assert np.array_equal(one.bounds.score, other.bounds.score)
