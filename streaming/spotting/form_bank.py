@@ -80,7 +80,7 @@ class CarriedForms:
     """
 
     def __init__(self, bank: FormBank, floor: float) -> None:
-        self._bank = bank
+        self._bank, self._floor = bank, floor
         # No score is above 0, so a form below this in one head is below the floor in both together.
         least = 2 * floor - _ROUNDING
         self._heads = (CarriedAlignment(bank.characters, least), CarriedAlignment(bank.phonemes, least))
@@ -100,6 +100,9 @@ class CarriedForms:
 
         The row is rounded down to one whose frame is a multiple of `carried_alignment.WINDOW`.
         """
+        if encoded.stretch is None:
+            # What no later context goes on from is soonest done with by itself.
+            return self._bank.score(encoded, rounded_down(first_frame, first_end), self._floor)
         if not self._carried.goes_on(encoded, first_frame):
             self._carried.begin(encoded, first_frame)
             for head in self._heads:

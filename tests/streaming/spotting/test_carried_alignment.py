@@ -84,14 +84,14 @@ def _same(found: NDArray[np.generic], expected: NDArray[np.generic]) -> bool:
     return bool(np.array_equal(found, expected))
 
 
-@pytest.mark.parametrize("final", [0, 30, 44])
+@pytest.mark.parametrize(("final", "stretch"), [(0, None), (0, 1), (30, 1), (44, 1)])
 @pytest.mark.parametrize("hop", [5, 16, 44])
-def test_forms_are_found_as_in_the_whole_stretch(final: int, hop: int) -> None:
+def test_forms_are_found_as_in_the_whole_stretch(final: int, stretch: int | None, hop: int) -> None:
     """Contexts of 60 frames, a hop apart: of each the paths since the stretch began, both heads, ends in its rows."""
     stream, bank, floor = _stream(3, 300), FormBank(_forms()), -8.0
     carried = CarriedForms(bank, floor)
     for first in range(0, 240, hop):
-        found = carried.score(_context(stream, first, first + 60, final, 1), first, 40)
+        found = carried.score(_context(stream, first, first + 60, final, stretch), first, 40)
         # Of a stretch without final frames nothing can be carried: each context stands by itself.
         begin = 0 if final >= hop else first
         expected = bank.score(_context(stream, begin, first + 60, 0, None), first - begin + rounded_down(first, 40))
