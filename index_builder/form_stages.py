@@ -52,7 +52,8 @@ def embed_forms(texts: Sequence[str], encoder: TextEncoder, cache: FormCache | N
         vectors[some] = embed_texts([distinct[row] for row in some], encoder).astype(np.float16)
         _keep(vectors, "vector", keys, some, cache)
         done(len(some))
-    return vectors[rows].astype(np.float32)
+    # Most glossaries say no text twice, and a large one's vectors need not be copied for it.
+    return vectors.astype(np.float32) if len(distinct) == len(texts) else vectors[rows].astype(np.float32)
 
 
 def background_of(

@@ -22,6 +22,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from index_builder.centroids import centroids_of
 from index_builder.exact_neighbours import exact_neighbours
 from streaming.index.vector_search import ExactSearch, RescoredSearch, SearchFacts, VectorSearch
 
@@ -136,7 +137,10 @@ def _in_lists(
     lists = max(1, min(int(4 * np.sqrt(n)), n // _TRAINED_PER_LIST))
     inner: Any = faiss.index_factory(axes, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
     turned = vectors @ turn
-    inner.train(turned[np.sort(rng.choice(n, min(n, _TRAINED_PER_LIST * lists), replace=False))])
+    some = turned[np.sort(rng.choice(n, min(n, _TRAINED_PER_LIST * lists), replace=False))]
+    # With its lists in place, training only learns the range of the 8 bits.
+    inner.quantizer.add(centroids_of(some, lists, _SEED))
+    inner.train(some)
     inner.add(turned)
     facts = SearchFacts("lists", axes, lists, rescored=_RESCORED)
     search = RescoredSearch(_turned(turn, inner), half, facts)

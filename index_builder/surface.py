@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from index_builder import numbers
-from index_builder.surface_text import Writing, is_simple, plain
+from index_builder.surface_text import Writing, is_lettered, plain
 
 MAX_FORMS = 6
 # A build asks whether all terms can be said, and then how: so many of those that take work are remembered.
@@ -37,8 +37,8 @@ _TOKEN = re.compile(r"\d+(?:,\d{3})+(?!\d)|\d+\.\d+|\d+(?:st|nd|rd|th)\b|\d*0s\b
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _ACRONYM = re.compile(r"([a-z]?)([A-Z]{2,5})('?s)?")
 
-# Words in small letters that are no initials: five letters or more, or two with a vowel.
-_WORD = r"(?:[a-z]{5,}|(?=[a-z]*[aeiouy])[a-z]{2,4})"
+# Words in small letters that are no initials: five letters or more, or two with a vowel, or such as "john's".
+_WORD = r"(?:[a-z]{5,}|(?=[a-z]*[aeiouy])[a-z]{2,4}|[a-z]{2,}'(?:s|t|d|m|ll|re|ve))"
 _AS_WRITTEN = re.compile(f"{_WORD}(?: {_WORD})*")
 
 Words: TypeAlias = tuple[str, ...]
@@ -91,7 +91,7 @@ def spoken_forms(text: str) -> list[str]:
 
 def can_be_spoken(text: str) -> bool:
     """Whether `spoken_forms` finds any form."""
-    return is_simple(text) or bool(surface_forms(text))
+    return is_lettered(text) or bool(surface_forms(text))
 
 
 def plain_word(text: str) -> str:

@@ -29,6 +29,7 @@ _ABBREVIATIONS = {
 }  # fmt: skip
 _TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 _SIMPLE = re.compile(r"[A-Za-z]{4,}(?: [A-Za-z]{4,})*")
+_LETTERED = re.compile(r"[A-Za-z][A-Za-z']*(?: [A-Za-z][A-Za-z']*)*")
 _MONEY = re.compile(r"([$€£¥])\s*(\d[\d,.]*\d|\d)")
 _DOTTED = re.compile(r"\b(?:[A-Za-z]{1,2}\.){2,}(?:[A-Za-z]\b)?")
 _ABBREVIATED = re.compile(r"\b(?:([A-Za-z]{2,4})\.(?=\s|$)|(Dr|Jr|Mr|Mrs|Mt|Sr|St|[Vv]s)(?=\s|$))")
@@ -46,19 +47,31 @@ def is_simple(text: str) -> bool:
     return _SIMPLE.fullmatch(text) is not None
 
 
+def is_lettered(text: str) -> bool:
+    """Whether a text is words of plain letters and apostrophes: no sign in it, and all of its words are said."""
+    return _LETTERED.fullmatch(text) is not None
+
+
 def plain(text: str) -> tuple[str, Writing]:
     """Transliterate to ASCII and write signs and titles out as words."""
     if is_simple(text):
         return text, ""
+    if is_lettered(text):
+        said = _titles_written_out(text)
+        return said, "abbreviation" if said != text else ""
     signed = _with_signs(text)
     # anyascii writes an emoji as ":name:" and leaves nothing of some signs; both part words.
     ascii_text = anyascii(signed)
     dotted = _DOTTED.sub(lambda match: match[0].replace(".", "").upper(), ascii_text)
-    whole = _ABBREVIATED.sub(lambda match: _ABBREVIATIONS.get((match[1] or match[2]).lower(), match[0]), dotted)
+    whole = _titles_written_out(dotted)
     said = re.sub(r"(?<=[A-Za-z])\.(?=[A-Za-z])", " dot ", whole)
     if said != whole or _letters(signed) != _letters(unicodedata.normalize("NFKC", text)):
         return said, "symbol"
     return said, "abbreviation" if whole != dotted else ""
+
+
+def _titles_written_out(text: str) -> str:
+    return _ABBREVIATED.sub(lambda match: _ABBREVIATIONS.get((match[1] or match[2]).lower(), match[0]), text)
 
 
 def _with_signs(text: str) -> str:

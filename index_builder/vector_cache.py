@@ -9,6 +9,7 @@ the file forgets its oldest rows, and the folder the files that were used longes
 
 import hashlib
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,11 +18,13 @@ from streaming.errors import IndexFolderError
 
 MAX_BYTES = 4 << 30
 MAX_FILES = 4
-# Raised whenever the same form is computed in another way.
-_READING = 3
+# Raised whenever the same form is computed, or kept, in another way.
+_READING = 4
 _KEY_BYTES = 16
-_CHECK_BYTES = 8
+_CHECK_BYTES = 4
 _ASKED_AT_ONCE = 50_000
+# In the time of the way to one key, so many rows are read in a row.
+_READ_PER_KEY = 8
 _WAIT_SECONDS = 120.0
 _MAPPED_BYTES = 1 << 30
 _SCHEMA = (
@@ -32,12 +35,15 @@ _SCHEMA = (
 
 def key_of(text: str, *more: bytes) -> bytes:
     """16 bytes that change with any of the parts and with the bounds between them."""
-    whole = b"".join([b"%d:%b" % (len(part), part) for part in (text.encode(), *more)])
+    first = text.encode()
+    whole = b"%d:%b" % (len(first), first)
+    if more:
+        whole += b"".join([b"%d:%b" % (len(part), part) for part in more])
     return hashlib.sha256(whole).digest()[:_KEY_BYTES]
 
 
 def _checksum(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()[:_CHECK_BYTES]
+    return zlib.crc32(value).to_bytes(_CHECK_BYTES, "little")
 
 
 class FormCache:
@@ -75,6 +81,22 @@ class FormCache:
         self._connection.close()
 
     def _stored(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+        # In two questions each is a look at an end of the table, in one a way through all of it.
+        query = "SELECT (SELECT MAX(number) FROM forms) - (SELECT MIN(number) FROM forms)"
+        (rows,) = self._connection.execute(query).fetchone()
+        return self._one_by_one(kind, keys) if len(keys) * _READ_PER_KEY < (rows or 0) else self._of_all(kind, keys)
+
+    def _of_all(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Read the file from its beginning to its end; who asks for a large part of it saves the way to each key."""
+        positions: dict[bytes, list[int]] = {}
+        for position, key in enumerate(keys):
+            positions.setdefault(key, []).append(position)
+        # The plus keeps the index out of it, which would go to each row by itself.
+        for key, value in self._connection.execute("SELECT key, value FROM forms WHERE +kind = ?", (kind,)):
+            for position in positions.get(key, ()):
+                yield position, value
+
+    def _one_by_one(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
         self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (position INTEGER PRIMARY KEY, key BLOB)")
         for first in range(0, len(keys), _ASKED_AT_ONCE):
             some = keys[first : first + _ASKED_AT_ONCE]

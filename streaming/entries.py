@@ -2,14 +2,17 @@
 
 import itertools
 import json
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.symbols import PHONEMES, character_sequence, phoneme_sequence
+from streaming.symbols import BOUND, PHONEMES, character_sequence, phoneme_sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,17 @@ def make_form(
 
 def arpabet(ids: NDArray[np.int16]) -> str:
     """A phoneme sequence with bounds as text: symbols parted by blanks, words by " | "."""
-    return " ".join([PHONEMES[i] for i in ids[1:-1].tolist()])
+    return " | ".join(map(_arpabet_of_word, ids.tobytes().split(_BOUND_BYTES)[1:-1]))
+
+
+# The words of a large glossary come again and again.
+@lru_cache(1 << 16)
+def _arpabet_of_word(ids: bytes) -> str:
+    return " ".join([PHONEMES[i] for i in np.frombuffer(ids, np.int16).tolist()])
+
+
+# Ids have one byte that is not 0, so that these two stand nowhere but where a bound does.
+_BOUND_BYTES = np.int16(BOUND).tobytes()
 
 
 def _words_of_arpabet(text: str) -> list[list[str]]:
@@ -99,15 +112,22 @@ def _words_of_arpabet(text: str) -> list[list[str]]:
 
 def render_line(entry: Entry, forms: Iterable[Form]) -> bytes:
     """The line of `entries.jsonl` that holds an entry and its forms, end of line included."""
-    said: list[dict[str, Any]] = []
-    for form in forms:
-        row: dict[str, Any] = {"text": form.text, "pronunciations": [arpabet(ids) for ids in form.pronunciations]}
-        if form.kind != "term":
-            row["kind"] = form.kind
-        if form.written != entry.term:
-            row["written"] = form.written
-        said.append(row)
-    return _ENCODER.encode({**_row_of(entry), "forms": said}).encode() + b"\n"
+    # By hand: a large glossary has a million of them, and `json` is made for any value.
+    translations = ", ".join([f"{_quoted(lang)}: {_quoted(text)}" for lang, text in entry.translations.items()])
+    more = "".join([f", {_quoted(name)}: {_ENCODER.encode(value)}" for name, value in _options_of(entry)])
+    said = ", ".join([_render_form(form, entry.term) for form in forms])
+    return (
+        f'{{"entry_id": {_quoted(entry.entry_id)}, "term": {_quoted(entry.term)}, "translations": {{{translations}}}'
+        f'{more}, "forms": [{said}]}}\n'
+    ).encode()
+
+
+def _render_form(form: Form, term: str) -> str:
+    # The symbols of ARPAbet need no quoting.
+    said = ", ".join([f'"{arpabet(ids)}"' for ids in form.pronunciations])
+    kind = "" if form.kind == "term" else f', "kind": {_quoted(form.kind)}'
+    written = "" if form.written == term else f', "written": {_quoted(form.written)}'
+    return f'{{"text": {_quoted(form.text)}, "pronunciations": [{said}]{kind}{written}}}'
 
 
 def parse_line(line: bytes, entry_index: int) -> tuple[Entry, tuple[Form, ...]]:
@@ -133,12 +153,15 @@ def render_lines(entries: Sequence[Entry], forms: Iterable[Form]) -> tuple[list[
 
     Both are gone through once and in turn, so that a large loaded index parses few lines twice.
     """
-    lines, offsets = [], np.zeros((len(entries) + 1, 2), np.int64)
-    owned = itertools.groupby(forms, lambda form: form.entry_index)
-    for number, (entry, (_, group)) in enumerate(zip(entries, owned, strict=True), 1):
+    lines, counts = [], []
+    owned = itertools.groupby(forms, operator.attrgetter("entry_index"))
+    for entry, (_, group) in zip(entries, owned, strict=True):
         said = tuple(group)
         lines.append(render_line(entry, said))
-        offsets[number] = offsets[number - 1] + (len(lines[-1]), len(said))
+        counts.append(len(said))
+    offsets = np.zeros((len(lines) + 1, 2), np.int64)
+    offsets[1:, 0] = np.cumsum([len(line) for line in lines])
+    offsets[1:, 1] = np.cumsum(counts)
     return lines, offsets
 
 
@@ -149,13 +172,9 @@ def parse_entries(content: bytes) -> tuple[tuple[Entry, ...], tuple[Form, ...]]:
     return tuple(entry for entry, _ in parsed), tuple(form for _, forms in parsed for form in forms)
 
 
-def _row_of(entry: Entry) -> dict[str, Any]:
-    """The fields of an entry by name, without those that have their default."""
-    row = {"entry_id": entry.entry_id, "term": entry.term, "translations": dict(entry.translations)}
-    for name, default in _OPTIONAL:
-        if (value := getattr(entry, name)) != default:
-            row[name] = list(value) if isinstance(value, tuple) else value
-    return row
+def _options_of(entry: Entry) -> list[tuple[str, object]]:
+    """The names and values of an entry's fields that may be left out and have not their default."""
+    return [(name, value) for name, default in _OPTIONAL if (value := getattr(entry, name)) != default]
 
 
 # One for all lines: `json.dumps` would make one for each.

@@ -18,6 +18,9 @@ PHONEMES: tuple[str, ...] = (
     *"AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split(),
 )
 _CHARACTER_ID = {symbol: index for index, symbol in enumerate(CHARACTERS)}
+_UNKNOWN = 255
+# The id of each letter that is one byte.
+_CHARACTER_IDS = bytes(_CHARACTER_ID.get(chr(byte), _UNKNOWN) for byte in range(256))
 # With the digits that tell stress, which the heads do not know.
 _PHONEME_ID = {symbol + stress: index for index, symbol in enumerate(PHONEMES) for stress in ("", *"012") if symbol}
 _WORD = re.compile(r"[a-z']+")
@@ -30,7 +33,11 @@ def words_of(text: str) -> list[str]:
 
 def character_sequence(words: list[str]) -> NDArray[np.int16]:
     """Words -> int16[n] character ids with bounds. Raises KeyError for a letter outside a-z and '."""
-    return np.array([_CHARACTER_ID[s] for s in "|" + "|".join(words) + "|"], np.int16)
+    written = f"|{'|'.join(words)}|"
+    ids = written.encode("ascii", "replace").translate(_CHARACTER_IDS)
+    if _UNKNOWN in ids:
+        raise KeyError(next(s for s in written if s not in _CHARACTER_ID))
+    return np.frombuffer(ids, np.uint8).astype(np.int16)
 
 
 def phoneme_sequence(words: list[tuple[str, ...]]) -> NDArray[np.int16]:

@@ -103,12 +103,15 @@ def _cells(lines: list[str], delimiter: str) -> list[str]:
 
 def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
     """Each record with the line where it begins (from 1); a record that cannot be read as the reason why."""
-    ended = [line + "\n" for line in lines]
     start = 0
     while start < len(lines):
-        reader = csv.reader(
-            ended[start : start + _MAX_QUOTED_LINES], delimiter=delimiter, skipinitialspace=True, strict=True
-        )
+        if '"' not in (line := lines[start]) and len(line) < csv.field_size_limit():
+            # What the reader would do of it, in a third of the time.
+            yield start + 1, [cell.lstrip(" ") for cell in line.split(delimiter)]
+            start += 1
+            continue
+        ended = [line + "\n" for line in lines[start : start + _MAX_QUOTED_LINES]]
+        reader = csv.reader(ended, delimiter=delimiter, skipinitialspace=True, strict=True)
         try:
             record: list[str] | str = next(reader)
             used = reader.line_num

@@ -42,14 +42,17 @@ def lost_cells(
     records: Sequence[tuple[int, Sequence[str]]], columns: Sequence[Column | None], file: str
 ) -> Iterator[GlossaryWarning]:
     """Rows with cells beyond the columns of the header, and with other values in a repeated column."""
-    beyond = [line for line, cells in records if any(cell.strip() for cell in cells[len(columns) :])]
+    known = len(columns)
+    beyond = [line for line, cells in records if len(cells) > known and any(cell.strip() for cell in cells[known:])]
     if beyond:
         message = (
             f"{file}, line {beyond[0]}: cells beyond the {len(columns)} columns of the header are ignored, in "
             f"{_rows(len(beyond))}; name the columns, or quote a cell that holds the delimiter"
         )
         yield GlossaryWarning("", "extra_cells", message)
-    repeated = [line for line, cells in records if _has_second_value(cells, columns)]
+    single = [column for column in columns if column is not None and column.role in _SINGLE]
+    may_repeat = len(set(single)) < len(single)
+    repeated = [line for line, cells in records if may_repeat and _has_second_value(cells, columns)]
     if repeated:
         message = (
             f"{file}, line {repeated[0]}: of two columns that mean the same the second has another value, which is "

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from index_builder import surface_text
 from index_builder.surface import MAX_FORMS, _worked_out, can_be_spoken, plain_word, spoken_forms, surface_forms
+from index_builder.surface_text import plain
 from streaming.symbols import character_sequence
 
 
@@ -95,11 +97,30 @@ def test_plain_word(term: str, word: str) -> None:
     assert plain_word(term) == word
 
 
-@given(st.lists(st.text("abdeghkstvy", min_size=1, max_size=6), min_size=1, max_size=3).map(" ".join))
+@given(st.lists(st.text("abdeghkstvy'", min_size=1, max_size=6), min_size=1, max_size=3).map(" ".join))
 @example("vs them")
 @example("dr no st")
 @example("hmmm psst")
+@example("john's vs we'll")
+@example("don't a's o'brien's")
+@example("rock'n'roll b's' 's")
 @example("a x i v")
 def test_words_in_small_letters_need_no_work(text: str) -> None:
     """The short way round gives what the whole work gives."""
     assert surface_forms(text) == _worked_out(text)
+
+
+_LETTERED = st.lists(st.text("aehmstvABDMRSTX'", min_size=1, max_size=5), min_size=1, max_size=4).map(" ".join)
+
+
+@given(_LETTERED)
+@example("Dr Who")
+@example("Vs vs St's")
+@example("a'' I's")
+def test_plain_letters_need_no_transliteration(text: str) -> None:
+    """Where there are only letters and apostrophes, the short way round gives what the whole work gives."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surface_text, "is_lettered", lambda text: False)
+        whole = plain(text)
+    assert plain(text) == whole
+    assert can_be_spoken(text) == bool(surface_forms(text))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from index_builder import vector_cache
 from index_builder.vector_cache import MAX_FILES, FormCache, form_cache, key_of
 from streaming.errors import IndexFolderError
 
@@ -24,6 +25,18 @@ def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
         assert _found(cache, "vector", "c", "b", "a", "b") == {1: b"4", 2: b"1", 3: b"4"}
     with form_cache(tmp_path, "one") as cache:
         assert _found(cache, "words", "a", "b") == {0: b"3"}
+
+
+@pytest.mark.parametrize("per_key", [0, 1_000_000])
+def test_both_ways_to_look_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_key: int) -> None:
+    """Key by key, or in one go through the file: one position for each key that is asked for and known."""
+    monkeypatch.setattr(vector_cache, "_READ_PER_KEY", per_key)
+    with form_cache(tmp_path, "one") as cache:
+        assert _found(cache, "vector", "1") == {}
+        cache.keep("vector", [(key_of(str(n)), bytes([n])) for n in range(100)])
+        cache.keep("words", [(key_of(str(n)), b"other") for n in range(100)])
+        assert _found(cache, "vector", "7", "x", "7", "99") == {0: b"\7", 2: b"\7", 3: bytes([99])}
+        assert _found(cache, "said", "7") == {}
 
 
 def test_other_encoders_see_nothing_of_it(tmp_path: Path) -> None:

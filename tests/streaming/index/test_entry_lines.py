@@ -1,12 +1,15 @@
 """Entries and forms of a large index are parsed when they are asked for, and are the same as those parsed at once."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streaming import term_index
-from streaming.entries import Entry, Form, make_form, render_lines
+from streaming.entries import Entry, Form, make_form, render_line, render_lines
 from streaming.errors import IndexFolderError
 from streaming.index import entry_lines, index_folder
 from streaming.index.entry_lines import EntryLines
@@ -43,6 +46,35 @@ def test_any_order_gives_what_was_written() -> None:
     for end in (len(FORMS), -len(FORMS) - 1):
         with pytest.raises(IndexError):
             lines.forms[end]
+
+
+_TEXTS = st.text(st.characters(codec="utf-8"))
+
+
+@given(
+    _TEXTS, st.dictionaries(_TEXTS, _TEXTS), st.lists(_TEXTS).map(tuple), st.booleans(), st.sampled_from([0.0, 0.25])
+)
+def test_lines_are_what_json_writes(
+    text: str, translations: dict[str, str], aliases: tuple[str, ...], do_not_hint: bool, probability: float
+) -> None:
+    """Written by hand for speed: the same bytes."""
+    said = [[("AH", "B"), ("K",)], [("AH",), ("T", "S")]]
+    entry = Entry(text, text, translations, aliases, text, do_not_hint=do_not_hint, minimum_probability=probability)
+    forms = [make_form(0, "ab c", said, "term", text), make_form(0, "c", [], "alias" + text, "other" + text)]
+    row = {
+        "entry_id": text,
+        "term": text,
+        "translations": translations,
+        **({"aliases": aliases} if aliases else {}),
+        **({"note": text} if text else {}),
+        **({"do_not_hint": True} if do_not_hint else {}),
+        **({"minimum_probability": probability} if probability else {}),
+        "forms": [
+            {"text": "ab c", "pronunciations": ["AH B | K", "AH | T S"]},
+            {"text": "c", "pronunciations": [], "kind": "alias" + text, "written": "other" + text},
+        ],
+    }
+    assert render_line(entry, forms) == (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
 def test_nothing_is_parsed_before_it_is_asked_for() -> None:
