@@ -93,7 +93,7 @@ def make_form(
 
 def arpabet(ids: NDArray[np.int16]) -> str:
     """A phoneme sequence with bounds as text: symbols parted by blanks, words by " | "."""
-    return " | ".join(map(_arpabet_of_word, ids.tobytes().split(_BOUND_BYTES)[1:-1]))
+    return " | ".join(map(_arpabet_of_word, np.asarray(ids, np.int16).tobytes().split(_BOUND_BYTES)[1:-1]))
 
 
 # The words of a large glossary come again and again.
