@@ -49,7 +49,7 @@ def build_index(
     """
     owned = [(index, form) for index, entry in enumerate(glossary.entries) for form in entry.forms]
     texts = [form.text for _, form in owned]
-    steps = _Steps(len({word for text in texts for word in text.split()}) + len(set(texts)) + len(texts), progress)
+    steps = _Steps(len(set(" ".join(texts).split())) + len(set(texts)) + len(texts), progress)
     said = SaidForms(owned, CachedPronouncer(pronouncer, cache, steps.done), cache, steps.done)
     ways = LazySequence(len(owned), said.ways)
     stays = kept_apart([index for index, _ in owned], texts, [form.kind for _, form in owned], ways)

@@ -29,11 +29,25 @@ def centroids_of(vectors: NDArray[np.float32], groups: int, seed: int) -> NDArra
     if groups < _AT_ONCE:
         return _means(vectors, groups, _STEPS, seed)
     few = _means(vectors, int(np.sqrt(groups)), _STEPS, seed)
-    _, nearest = faiss.knn(vectors, few, 1, metric=faiss.METRIC_INNER_PRODUCT)
-    owner = nearest[:, 0]
+    owner = nearest_means(vectors, few)
     counts = _shares(np.bincount(owner, minlength=len(few)), groups)
     parts = [_means(vectors[owner == group], int(n), _STEPS, seed) for group, n in enumerate(counts) if n]
-    return _means(vectors, groups, _LAST_STEPS, seed, np.concatenate(parts))
+    means = np.concatenate(parts)
+    for _ in range(_LAST_STEPS):
+        means = _moved(vectors, means)
+    return means
+
+
+def nearest_means(vectors: NDArray[np.float32], means: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The mean of the largest inner product with each vector, int64[n].
+
+    Args:
+        vectors: float32[n, dim].
+        means: float32[groups, dim], unit norm: among such the nearest is the one of the largest inner product, and for
+            the nearest alone FAISS keeps no matrix of distances.
+    """
+    _, nearest = faiss.knn(vectors, means, 1, metric=faiss.METRIC_L2)
+    return np.ascontiguousarray(nearest[:, 0], np.int64)
 
 
 def _shares(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
@@ -42,9 +56,19 @@ def _shares(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
     return np.asarray(np.diff(ends, prepend=0), np.int64)
 
 
-def _means(
-    vectors: NDArray[np.float32], groups: int, steps: int, seed: int, first: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
+def _moved(vectors: NDArray[np.float32], means: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each mean in the middle of the vectors that are nearest to it; one without any stays where it is."""
+    owner = nearest_means(vectors, means)
+    order = np.argsort(owner, kind="stable")
+    there, starts = np.unique(owner[order], return_index=True)
+    sums = np.add.reduceat(vectors[order], starts, axis=0)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    moved = means.copy()
+    moved[there] = np.divide(sums, lengths, out=means[there], where=lengths > 0)
+    return moved
+
+
+def _means(vectors: NDArray[np.float32], groups: int, steps: int, seed: int) -> NDArray[np.float32]:
     kmeans: Any = faiss.Kmeans(
         vectors.shape[1],
         groups,
@@ -54,5 +78,5 @@ def _means(
         min_points_per_centroid=1,
         max_points_per_centroid=len(vectors),
     )
-    kmeans.train(np.ascontiguousarray(vectors), init_centroids=first)
+    kmeans.train(np.ascontiguousarray(vectors))
     return np.asarray(kmeans.centroids, np.float32).reshape(groups, -1)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from index_builder.entry_text import clean, fold, unusable
+from index_builder.entry_text import clean, fold, fold_cleaned, unusable
 from index_builder.formats.rows import AliasRow, GlossaryRow, Place, RejectedRow, reject, shorten
 from streaming.entries import Entry
 
@@ -89,14 +89,15 @@ def name_entries(name: str, drafts: Sequence[Draft]) -> None:
 
 def _gather(drafts: dict[str, Draft], term: str, row: GlossaryRow) -> Draft:
     """Make an entry of a row whose cleaned term is usable, or merge it into the one of the same term."""
-    key = fold(term)
+    key = fold_cleaned(term)
     draft = drafts.get(key)
     if draft is None:
-        draft = drafts[key] = Draft(term)
-    # "IT" and "it" are one entry, but they are spoken differently.
-    elif term != draft.term and term not in draft.aliases:
-        draft.aliases.append(term)
-    draft.warnings += _merge_fields(draft, row)
+        draft = drafts[key] = _begun(term, row)
+    else:
+        # "IT" and "it" are one entry, but they are spoken differently.
+        if term != draft.term and term not in draft.aliases:
+            draft.aliases.append(term)
+        draft.warnings += _merge_fields(draft, row)
     for alias in map(clean, row.aliases):
         reason = unusable(alias)
         if reason:
@@ -105,8 +106,23 @@ def _gather(drafts: dict[str, Draft], term: str, row: GlossaryRow) -> Draft:
             )
         elif alias != draft.term and alias not in draft.aliases:
             draft.aliases.append(alias)
-    draft.pronunciations += [text for text in map(clean, row.pronunciations) if text not in draft.pronunciations]
+    if row.pronunciations:
+        draft.pronunciations += [text for text in map(clean, row.pronunciations) if text not in draft.pronunciations]
     return draft
+
+
+def _begun(term: str, row: GlossaryRow) -> Draft:
+    """An entry of one row; its aliases and pronunciations are not looked at."""
+    return Draft(
+        term,
+        clean(row.row_id),
+        {code: text for code, value in row.translations.items() if (text := clean(value))},
+        clean(row.note),
+        clean(row.domain),
+        clean(row.source_lang),
+        row.do_not_hint,
+        row.minimum_probability,
+    )
 
 
 def _merge_fields(draft: Draft, row: GlossaryRow) -> Iterator[tuple[str, str]]:

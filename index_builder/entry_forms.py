@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from index_builder.inflections import inflected, is_name, without_hyphen
 from index_builder.pronounce import Pronunciation, SpokenForm
-from index_builder.surface import surface_forms
+from index_builder.surface import is_said_as_written, surface_forms
 
 MAX_FORMS = 64
 # Forms of one written text that are inflected; those after them are said too seldom.
@@ -17,6 +17,8 @@ _VOICELESS = frozenset(("P", "T", "K", "F", "TH"))
 
 def written_forms(term: str, aliases: Sequence[str]) -> list[SpokenForm]:
     """How a term and its aliases are said as they are written, the term's forms first, no text twice."""
+    if not aliases and is_said_as_written(term):
+        return [SpokenForm(term, (), "term", term)]
     forms: dict[str, SpokenForm] = {}
     for written in (term, *aliases):
         for form in surface_forms(written):

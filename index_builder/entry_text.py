@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from index_builder.surface import can_be_spoken
+from index_builder.surface_text import is_lettered
 
 MAX_TERM = 200
 # Characters that turn the direction of the text after them: they could show one entry as another.
@@ -25,9 +26,14 @@ def clean(text: str) -> str:
 
 def fold(term: str) -> str:
     """What two spellings of one term share: case, compatibility forms and invisible characters do not count."""
+    return fold_cleaned(clean(term))
+
+
+def fold_cleaned(term: str) -> str:
+    """`fold` of a text that `clean` gave."""
     if term.isascii():
-        return clean(term).casefold()
-    return _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", clean(term))).casefold().strip()
+        return term.casefold()
+    return _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", term)).casefold().strip()
 
 
 def unusable(term: str) -> str:
@@ -36,6 +42,9 @@ def unusable(term: str) -> str:
         return "the term is empty"
     if len(term) > MAX_TERM:
         return f"the term has {len(term)} characters, more than {MAX_TERM}"
+    # Most terms are; only the others are worth the questions after this one.
+    if is_lettered(term):
+        return ""
     if not any(character.isalnum() for character in term):
         return "the term has no letter or digit"
     if not can_be_spoken(term):

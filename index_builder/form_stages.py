@@ -1,6 +1,5 @@
 """The three things that are computed of spoken forms, each batch kept in a cache before the next is begun."""
 
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -21,11 +20,10 @@ Done: TypeAlias = Callable[[int], None]
 _VECTORS_AT_ONCE = 8 * BATCH_SIZE
 _WORDS_AT_ONCE = 512
 _FORMS_AT_ONCE = 2048
-_ROWS_AT_ONCE = 4096
 
 
-def embed_forms(texts: Sequence[str], encoder: TextEncoder, cache: FormCache | None, done: Done) -> NDArray[np.float32]:
-    """Unit vectors of texts, float32[n, dim], each number rounded to half precision.
+def embed_forms(texts: Sequence[str], encoder: TextEncoder, cache: FormCache | None, done: Done) -> NDArray[np.float16]:
+    """Unit vectors of texts, float16[n, dim].
 
     Half precision is what a large index and the cache keep: so a form has the same vector however it came here.
 
@@ -39,9 +37,7 @@ def embed_forms(texts: Sequence[str], encoder: TextEncoder, cache: FormCache | N
         ModelError: the encoder's vectors cannot be used.
         IndexFolderError: the cache cannot be used.
     """
-    place: dict[str, int] = {}
-    rows = np.array([place.setdefault(text, len(place)) for text in texts], np.int64)
-    distinct = list(place)
+    distinct = list(dict.fromkeys(texts))
     vectors = np.empty((len(distinct), encoder.dim), np.float16)
     keys = [key_of(text) for text in distinct] if cache is not None else []
     missing = _fill(vectors, "vector", keys, cache)
@@ -53,7 +49,10 @@ def embed_forms(texts: Sequence[str], encoder: TextEncoder, cache: FormCache | N
         _keep(vectors, "vector", keys, some, cache)
         done(len(some))
     # Most glossaries say no text twice, and a large one's vectors need not be copied for it.
-    return vectors.astype(np.float32) if len(distinct) == len(texts) else vectors[rows].astype(np.float32)
+    if len(distinct) == len(texts):
+        return vectors
+    place = {text: row for row, text in enumerate(distinct)}
+    return vectors[[place[text] for text in texts]]
 
 
 def background_of(
@@ -98,8 +97,9 @@ class CachedPronouncer:
         found: list[list[Word] | None] = [None] * len(words)
         keys = [key_of(word) for word in words]
         if self._cache is not None:
-            for row, value in self._cache.find("words", keys):
-                found[row] = [tuple(way) for way in json.loads(value)]
+            for some_known in self._cache.find("words", keys):
+                for row, value in some_known.values():
+                    found[row] = [tuple(way) for way in json.loads(value)]
         missing = [row for row, ways in enumerate(found) if ways is None]
         self._done(len(words) - len(missing))
         for some in _batches(missing, _WORDS_AT_ONCE):
@@ -112,21 +112,15 @@ class CachedPronouncer:
 
 
 def _key_of_form(form: Form) -> bytes:
-    return key_of(form.text, *(ids.tobytes() for ids in form.pronunciations))
+    return key_of(form.text, *(way.encode() for way in form.said))
 
 
 def _fill(rows: NDArray[np.generic], kind: str, keys: Sequence[bytes], cache: FormCache | None) -> list[int]:
     """Fill in the rows that the cache knows; the others' numbers."""
     missing = np.ones(len(rows), bool)
     if cache is not None:
-        size = rows.strides[0]
-        known = cache.find(kind, keys)
-        while some := list(itertools.islice(known, _ROWS_AT_ONCE)):
-            # A value of another size is none of ours.
-            places = [row for row, value in some if len(value) == size]
-            values = b"".join([value for _, value in some if len(value) == size])
-            rows[places] = np.frombuffer(values, rows.dtype).reshape(-1, rows.shape[1])
-            missing[places] = False
+        for found in cache.find(kind, keys):
+            missing[found.fill(rows)] = False
     return [int(row) for row in np.flatnonzero(missing)]
 
 

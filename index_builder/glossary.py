@@ -15,6 +15,7 @@ from index_builder.inflections import Inflections
 from index_builder.pronounce import SpokenForm, attach_pronunciations
 from streaming.entries import Entry
 from streaming.errors import GlossaryError
+from streaming.records import record
 
 __all__ = ["MAX_FORMS", "MAX_TERM", "Glossary", "GlossaryEntry", "assemble", "clean", "fold"]
 
@@ -26,7 +27,7 @@ _MAX_LETTERS = 60
 _SHOWN_REJECTS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GlossaryEntry:
     """An entry and the ways in which it is spoken (at least one)."""
 

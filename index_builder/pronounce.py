@@ -1,10 +1,11 @@
 """Pronunciations of spoken forms: the user's first, else a grapheme-to-phoneme model's, letters by their names."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from index_builder.surface import plain_word
+from streaming.records import record
 from streaming.symbols import PHONEMES
 
 MAX_PRONUNCIATIONS = 3
@@ -29,7 +30,7 @@ class Pronouncer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SpokenForm:
     """A way to say an entry: words parted by one blank, and the user's pronunciations of it.
 

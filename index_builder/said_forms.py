@@ -5,7 +5,7 @@ statistics of the result: after a small edit of a large glossary that is most of
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 from index_builder.form_stages import Background, Done, background_of
 from index_builder.pronounce import Pronouncer, Pronunciation, SpokenForm, pronounce_forms
 from index_builder.vector_cache import FormCache, key_of
-from streaming.entries import arpabet, make_form
-from streaming.symbols import character_sequence
+from streaming.entries import make_form, words_of_arpabet
+from streaming.symbols import PHONEMES
 from streaming.term_index import BACKGROUND_COLUMNS, Form
 
 _KIND = "said"
 _STATISTICS_BYTES = BACKGROUND_COLUMNS * np.dtype(np.float32).itemsize
-_ROWS_AT_ONCE = 4096
+# Between the pronunciations of a form, in whose ARPAbet it does not occur.
+_BETWEEN = "/"
+_LETTERS = "".join(sorted({*" ", *_BETWEEN, *"".join(PHONEMES)})).encode()
 
-Sequences: TypeAlias = tuple[NDArray[np.int16], ...]
+Said: TypeAlias = tuple[str, ...]
+"""The pronunciations of a form in ARPAbet."""
 
 
 class SaidForms:
@@ -49,23 +52,20 @@ class SaidForms:
         self._cache, self._done = cache, done
         self._keys = [_key(form) for _, form in owned] if cache is not None else []
         self._statistics = np.empty((len(owned), BACKGROUND_COLUMNS), np.float32)
-        known = dict(self._find())
-        new = [form for number, (_, form) in enumerate(owned) if number not in known]
+        known = self._find(len(owned))
+        new = [form for (_, form), said in zip(owned, known, strict=True) if said is None]
         ways = iter(pronounce_forms(new, pronouncer))
-        self._is_new = [number not in known for number in range(len(owned))]
+        self._is_new = [said is None for said in known]
         self._forms = [
             make_form(entry, form.text, next(ways), form.kind, form.written)
-            if (said := known.get(number)) is None
-            else Form(entry, form.text, character_sequence(form.text.split(" ")), said, form.kind, form.written)
-            for number, (entry, form) in enumerate(owned)
+            if said is None
+            else Form(entry, form.text, said, form.kind, form.written)
+            for (entry, form), said in zip(owned, known, strict=True)
         ]
 
     def ways(self, number: int) -> list[Pronunciation]:
         """The pronunciations of a form, symbol by symbol."""
-        return [
-            tuple(tuple(word.split()) for word in arpabet(ids).split(" | "))
-            for ids in self._forms[number].pronunciations
-        ]
+        return [tuple(words_of_arpabet(way)) for way in self._forms[number].said]
 
     def measured(self, stays: Sequence[bool], background: Background) -> tuple[list[Form], NDArray[np.float32]]:
         """The forms that stay, and their statistics against background speech, float32[n, 4].
@@ -81,38 +81,34 @@ class SaidForms:
             self._cache.keep(_KIND, ((self._keys[number], self._packed(number)) for number in new))
         return list(itertools.compress(self._forms, stays)), self._statistics[np.array(stays, bool)]
 
-    def _find(self) -> Iterator[tuple[int, Sequences]]:
-        """The numbers of the forms that the cache knows, with their pronunciations; fills in their statistics."""
+    def _find(self, count: int) -> list[Said | None]:
+        """Of each form the pronunciations that the cache knows; fills in their statistics."""
+        known: list[Said | None] = [None] * count
         if self._cache is None:
-            return
-        found = self._cache.find(_KIND, self._keys)
-        while some := list(itertools.islice(found, _ROWS_AT_ONCE)):
-            sound = [(number, value, said) for number, value in some if (said := _unpacked(value)) is not None]
-            numbers = [number for number, _, _ in sound]
-            statistics = b"".join([value[:_STATISTICS_BYTES] for _, value, _ in sound])
-            self._statistics[numbers] = np.frombuffer(statistics, np.float32).reshape(-1, BACKGROUND_COLUMNS)
-            yield from ((number, said) for number, _, said in sound)
+            return known
+        for found in self._cache.find(_KIND, self._keys):
+            places: list[int] = []
+            statistics: list[bytes] = []
+            for place, value in found.values():
+                if (said := _unpacked(value)) is not None:
+                    known[place] = said
+                    places.append(place)
+                    statistics.append(value[:_STATISTICS_BYTES])
+            rows = np.frombuffer(b"".join(statistics), np.float32)
+            self._statistics[places] = rows.reshape(-1, BACKGROUND_COLUMNS)
+        return known
 
     def _packed(self, number: int) -> bytes:
-        """Statistics, then each pronunciation behind the number of its symbols."""
-        said = self._forms[number].pronunciations
-        parts = [part for ids in said for part in (np.int16(len(ids)).tobytes(), ids.tobytes())]
-        return b"".join([self._statistics[number].tobytes(), *parts])
+        """Statistics, then the pronunciations as text."""
+        return bytes(self._statistics[number].data) + _BETWEEN.join(self._forms[number].said).encode()
 
 
-def _unpacked(value: bytes) -> Sequences | None:
+def _unpacked(value: bytes) -> Said | None:
     """The pronunciations in a row; None where it is none of ours."""
-    if len(value) < _STATISTICS_BYTES or len(value) % 2:
+    said = value[_STATISTICS_BYTES:]
+    if len(value) < _STATISTICS_BYTES or said.translate(None, _LETTERS):
         return None
-    ids = np.frombuffer(value, np.int16, -1, _STATISTICS_BYTES)
-    lengths, said, start = memoryview(value)[_STATISTICS_BYTES:].cast("h"), [], 0
-    while start < len(lengths):
-        end = start + 1 + lengths[start]
-        if not start + 1 < end <= len(lengths):
-            return None
-        said.append(ids[start + 1 : end])
-        start = end
-    return tuple(said)
+    return tuple(said.decode().split(_BETWEEN)) if said else ()
 
 
 def _key(form: SpokenForm) -> bytes:

@@ -62,10 +62,12 @@ class Reading:
 
 def surface_forms(text: str) -> list[SurfaceForm]:
     """The ways to say a written term, the likeliest first, no text twice; at most `MAX_FORMS`, none if unspeakable."""
-    # Most terms are words already; only the others are worth the whole work.
-    if _AS_WRITTEN.fullmatch(text):
-        return [SurfaceForm(text, "term")]
-    return list(_remembered(text))
+    return [SurfaceForm(text, "term")] if is_said_as_written(text) else list(_remembered(text))
+
+
+def is_said_as_written(text: str) -> bool:
+    """Whether a text is words already, as most terms are; only the others are worth the whole work."""
+    return _AS_WRITTEN.fullmatch(text) is not None
 
 
 @lru_cache(_REMEMBERED)

@@ -1,35 +1,38 @@
 """What was once computed of a form is not computed again: one SQLite file per encoder, in the cache folder.
 
-A row is a kind ("vector", "background", "words", "said"), a key of 16 bytes and a value with its checksum. The
-encoder's id, which is a hash of every file of the model, names the file: another model never sees these rows. Batches
-are committed as they come, so a build that was stopped, or killed, goes on where it was. Two builds at a time share the
-file; one waits for the other's commit. A damaged row, or file, counts as not known and is made anew. Beyond its bound
-the file forgets its oldest rows, and the folder the files that were used longest ago.
+A row is a kind ("vector", "background", "words", "said"), a key of 16 bytes and a value; rows that were kept together
+lie in blocks with a checksum each. The encoder's id, which is a hash of every file of the model, names the file:
+another model never sees these rows. Batches are committed as they come, so a build that was stopped, or killed, goes on
+where it was. Two builds at a time share the file; one waits for the other's commit. A damaged block, or file, counts as
+not known and is made anew. Beyond its bound the file forgets its oldest blocks, and the folder the files that were used
+longest ago.
 """
 
 import hashlib
+import itertools
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
+
+from index_builder.cached_blocks import KEY_BYTES, AskedKeys, Block, FoundRows
 from streaming.errors import IndexFolderError
 
 MAX_BYTES = 4 << 30
 MAX_FILES = 4
 # Raised whenever the same form is computed, or kept, in another way.
-_READING = 4
-_KEY_BYTES = 16
-_CHECK_BYTES = 4
-_ASKED_AT_ONCE = 50_000
-# In the time of the way to one key, so many rows are read in a row.
-_READ_PER_KEY = 8
+_READING = 5
+# Each asked key costs the look at a whole block, and each block some microseconds.
+_ROWS_OF_BLOCK = 512
 _WAIT_SECONDS = 120.0
 _MAPPED_BYTES = 1 << 30
+_COLUMNS = ["number", "kind", "keys", "sizes", "checksum", "content"]
+# Who looks for keys reads no content: it comes last.
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS forms (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, key BLOB NOT NULL,"
-    " value BLOB NOT NULL, UNIQUE (kind, key))"
+    "CREATE TABLE IF NOT EXISTS blocks (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, keys BLOB NOT NULL,"
+    " sizes BLOB NOT NULL, checksum INTEGER NOT NULL, content BLOB NOT NULL)"
 )
 
 
@@ -39,11 +42,7 @@ def key_of(text: str, *more: bytes) -> bytes:
     whole = b"%d:%b" % (len(first), first)
     if more:
         whole += b"".join([b"%d:%b" % (len(part), part) for part in more])
-    return hashlib.sha256(whole).digest()[:_KEY_BYTES]
-
-
-def _checksum(value: bytes) -> bytes:
-    return zlib.crc32(value).to_bytes(_CHECK_BYTES, "little")
+    return hashlib.sha256(whole).digest()[:KEY_BYTES]
 
 
 class FormCache:
@@ -52,26 +51,26 @@ class FormCache:
     def __init__(self, connection: sqlite3.Connection, path: Path, max_bytes: int = MAX_BYTES) -> None:
         self._connection, self._path, self._max_bytes = connection, path, max_bytes
 
-    def find(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-        """The positions of those keys that are known, with their values, in any order."""
+    def find(self, kind: str, keys: Sequence[bytes]) -> Iterator[FoundRows]:
+        """The rows whose keys are known, block by block; of a key that was kept several times the last counts."""
         with _told(self._path):
             try:
-                for position, stored in self._stored(kind, keys):
-                    value = stored[:-_CHECK_BYTES]
-                    if stored[-_CHECK_BYTES:] == _checksum(value):
-                        yield position, value
+                yield from self._found(kind, AskedKeys(keys))
             except sqlite3.DatabaseError as error:
                 self._begin_anew(error)
 
     def keep(self, kind: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Write keys with their values; they are on the disk when this returns."""
-        stored = [(kind, key, value + _checksum(value)) for key, value in rows]
+        left = iter(rows)
+        blocks = []
+        while some := list(itertools.islice(left, _ROWS_OF_BLOCK)):
+            blocks.append(Block.of(some))
         with _told(self._path):
             try:
-                self._write(stored)
+                self._write(kind, blocks)
             except sqlite3.DatabaseError as error:
                 self._begin_anew(error)
-                self._write(stored)
+                self._write(kind, blocks)
         with _told(self._path), self._connection:
             if self._used_bytes() > self._max_bytes:
                 self._forget()
@@ -80,35 +79,33 @@ class FormCache:
         """Let the file go."""
         self._connection.close()
 
-    def _stored(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-        # In two questions each is a look at an end of the table, in one a way through all of it.
-        query = "SELECT (SELECT MAX(number) FROM forms) - (SELECT MIN(number) FROM forms)"
-        (rows,) = self._connection.execute(query).fetchone()
-        return self._one_by_one(kind, keys) if len(keys) * _READ_PER_KEY < (rows or 0) else self._of_all(kind, keys)
+    def _found(self, kind: str, asked: AskedKeys) -> Iterator[FoundRows]:
+        query = "SELECT number, keys FROM blocks WHERE kind = ? ORDER BY number"
+        # All of them at once: nobody who writes has to wait until the last one is looked at.
+        there = [row for row in self._connection.execute(query, (kind,)) if len(row[1]) % KEY_BYTES == 0]
+        places, rows = asked.among(b"".join([keys for _, keys in there]))
+        ends = np.cumsum([len(keys) // KEY_BYTES for _, keys in there], dtype=np.int64)
+        bounds = np.searchsorted(rows, ends).tolist()
+        for (number, keys), end, first, last in zip(there, ends.tolist(), [0, *bounds], bounds, strict=False):
+            if first < last and (block := self._block(number)) is not None and block.keys == keys:
+                start = end - len(keys) // KEY_BYTES
+                yield FoundRows(places[first:last], rows[first:last] - start, block)
 
-    def _of_all(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-        """Read the file from its beginning to its end; who asks for a large part of it saves the way to each key."""
-        positions: dict[bytes, list[int]] = {}
-        for position, key in enumerate(keys):
-            positions.setdefault(key, []).append(position)
-        # The plus keeps the index out of it, which would go to each row by itself.
-        for key, value in self._connection.execute("SELECT key, value FROM forms WHERE +kind = ?", (kind,)):
-            for position in positions.get(key, ()):
-                yield position, value
+    def _block(self, number: int) -> Block | None:
+        """A block; None where it is damaged, or was forgotten meanwhile."""
+        query = "SELECT keys, sizes, content, checksum FROM blocks WHERE number = ?"
+        row = self._connection.execute(query, (number,)).fetchone()
+        if row is None:
+            return None
+        block = Block(*row[:3])
+        return block if block.checksum == row[3] else None
 
-    def _one_by_one(self, kind: str, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-        self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (position INTEGER PRIMARY KEY, key BLOB)")
-        for first in range(0, len(keys), _ASKED_AT_ONCE):
-            some = keys[first : first + _ASKED_AT_ONCE]
-            with self._connection:
-                self._connection.execute("DELETE FROM asked")
-                self._connection.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(some, first))
-            query = "SELECT position, value FROM asked JOIN forms ON kind = ? AND forms.key = asked.key"
-            yield from self._connection.execute(query, (kind,))
-
-    def _write(self, stored: Sequence[tuple[str, bytes, bytes]]) -> None:
+    def _write(self, kind: str, blocks: Sequence[Block]) -> None:
+        rows = [(kind, block.keys, block.sizes, block.checksum, block.values) for block in blocks]
         with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO forms (kind, key, value) VALUES (?, ?, ?)", stored)
+            self._connection.executemany(
+                "INSERT INTO blocks (kind, keys, sizes, checksum, content) VALUES (?, ?, ?, ?, ?)", rows
+            )
 
     def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
         """Put an empty file in the place of a damaged one; raises `error` where the file is not what is wrong."""
@@ -119,9 +116,9 @@ class FormCache:
         self._connection = _connect(self._path)
 
     def _forget(self) -> None:
-        """Remove the oldest quarter of the rows; the file uses their pages again."""
-        query = "DELETE FROM forms WHERE number < (SELECT MIN(number) + (MAX(number) - MIN(number)) / 4 + 1 FROM forms)"
-        self._connection.execute(query)
+        """Remove the oldest quarter of the blocks; the file uses their pages again."""
+        first_kept = "SELECT MIN(number) + (MAX(number) - MIN(number)) / 4 + 1 FROM blocks"
+        self._connection.execute(f"DELETE FROM blocks WHERE number < ({first_kept})")
 
     def _used_bytes(self) -> int:
         (size,) = self._connection.execute("PRAGMA page_size").fetchone()
@@ -164,12 +161,12 @@ def form_cache(folder: Path, encoder_id: str, max_bytes: int = MAX_BYTES) -> Ite
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_WAIT_SECONDS)
     try:
-        # Keys are asked for all over the file: without, each is a read of its page.
+        # A large build reads all of the file, and copies no page for it.
         connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
         with connection:
             connection.execute(_SCHEMA)
-            columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(forms)")]
-        if columns != ["number", "kind", "key", "value"]:
+            columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(blocks)")]
+        if columns != _COLUMNS:
             raise sqlite3.DatabaseError(f"it has the columns {columns}")
     except sqlite3.Error:
         connection.close()

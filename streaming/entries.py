@@ -4,7 +4,7 @@ import itertools
 import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
 from json.encoder import encode_basestring as _quoted
 from typing import Any
@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.symbols import BOUND, PHONEMES, character_sequence, phoneme_sequence
+from streaming.records import record, unique_record
+from streaming.symbols import PHONEMES, character_sequence, phoneme_sequence
+
+# What a stream's hops ask for again and again, some hundred bytes each.
+_SEQUENCES_KEPT = 1 << 14
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One row of the glossary.
 
@@ -44,22 +48,31 @@ class Entry:
     minimum_probability: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@unique_record
 class Form:
     """One way in which an entry is spoken.
 
-    `text` is its lower-case words parted by one blank, `characters` int16[n] and `pronunciations` int16[m] each are
-    symbol sequences with bounds (`streaming.symbols`). Without pronunciations the characters decide alone.
+    `text` is its lower-case words parted by one blank, `said` its pronunciations in ARPAbet without stress, symbols
+    parted by blanks and words by " | ". Without pronunciations the characters decide alone.
     `written` is the term or alias that it says and `kind` how it came from it ("term", "alias", "plural",
     "possessive", "abbreviation", "number", ...), so that each can be traced to what its author wrote.
     """
 
     entry_index: int
     text: str
-    characters: NDArray[np.int16]
-    pronunciations: tuple[NDArray[np.int16], ...]
+    said: tuple[str, ...]
     kind: str = "term"
     written: str = ""
+
+    @property
+    def characters(self) -> NDArray[np.int16]:
+        """The text as int16[n] character ids with bounds (`streaming.symbols`), shared by all who ask: read only."""
+        return _characters_of(self.text)
+
+    @property
+    def pronunciations(self) -> tuple[NDArray[np.int16], ...]:
+        """Each pronunciation as int16[m] phoneme ids with bounds, shared by all who ask: read only."""
+        return tuple([_phonemes_of(text) for text in self.said])
 
 
 def make_form(
@@ -69,7 +82,7 @@ def make_form(
     kind: str = "term",
     written: str = "",
 ) -> Form:
-    """Write a form in the symbols of the heads.
+    """Make a form that can be written in the symbols of the heads.
 
     Args:
         entry_index: its entry.
@@ -81,33 +94,35 @@ def make_form(
     Raises:
         KeyError: a letter or phoneme outside the alphabets.
     """
-    return Form(
-        entry_index,
-        text,
-        character_sequence(text.split(" ")),
-        tuple(phoneme_sequence([tuple(word) for word in words]) for words in pronunciations),
-        kind,
-        written,
-    )
+    said = tuple(arpabet(phoneme_sequence([tuple(word) for word in words])) for words in pronunciations)
+    form = Form(entry_index, text, said, kind, written)
+    _characters_of(text)
+    return form
 
 
 def arpabet(ids: NDArray[np.int16]) -> str:
     """A phoneme sequence with bounds as text: symbols parted by blanks, words by " | "."""
-    return " | ".join(map(_arpabet_of_word, np.asarray(ids, np.int16).tobytes().split(_BOUND_BYTES)[1:-1]))
+    return " ".join([PHONEMES[i] for i in np.asarray(ids, np.int16)[1:-1].tolist()])
 
 
-# The words of a large glossary come again and again.
-@lru_cache(1 << 16)
-def _arpabet_of_word(ids: bytes) -> str:
-    return " ".join([PHONEMES[i] for i in np.frombuffer(ids, np.int16).tolist()])
+@lru_cache(_SEQUENCES_KEPT)
+def _characters_of(text: str) -> NDArray[np.int16]:
+    return _read_only(character_sequence(text.split(" ")))
 
 
-# Ids have one byte that is not 0, so that these two stand nowhere but where a bound does.
-_BOUND_BYTES = np.int16(BOUND).tobytes()
+@lru_cache(_SEQUENCES_KEPT)
+def _phonemes_of(said: str) -> NDArray[np.int16]:
+    return _read_only(phoneme_sequence(words_of_arpabet(said)))
 
 
-def _words_of_arpabet(text: str) -> list[list[str]]:
-    return [word.split() for word in text.split("|")]
+def _read_only(ids: NDArray[np.int16]) -> NDArray[np.int16]:
+    ids.flags.writeable = False
+    return ids
+
+
+def words_of_arpabet(text: str) -> list[tuple[str, ...]]:
+    """The symbols of each word of a pronunciation."""
+    return [tuple(word.split()) for word in text.split("|")]
 
 
 def render_line(entry: Entry, forms: Iterable[Form]) -> bytes:
@@ -124,7 +139,7 @@ def render_line(entry: Entry, forms: Iterable[Form]) -> bytes:
 
 def _render_form(form: Form, term: str) -> str:
     # The symbols of ARPAbet need no quoting.
-    said = ", ".join([f'"{arpabet(ids)}"' for ids in form.pronunciations])
+    said = ", ".join([f'"{way}"' for way in form.said])
     kind = "" if form.kind == "term" else f', "kind": {_quoted(form.kind)}'
     written = "" if form.written == term else f', "written": {_quoted(form.written)}'
     return f'{{"text": {_quoted(form.text)}, "pronunciations": [{said}]{kind}{written}}}'
@@ -141,7 +156,7 @@ def parse_line(line: bytes, entry_index: int) -> tuple[Entry, tuple[Form, ...]]:
     row = json.loads(line)
     forms = []
     for form in row.pop("forms"):
-        said = [_words_of_arpabet(p) for p in form["pronunciations"]]
+        said = [words_of_arpabet(way) for way in form["pronunciations"]]
         kind, written = form.get("kind", "term"), form.get("written", row["term"])
         forms.append(make_form(entry_index, form["text"], said, kind, written))
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
@@ -174,9 +189,16 @@ def parse_entries(content: bytes) -> tuple[tuple[Entry, ...], tuple[Form, ...]]:
 
 def _options_of(entry: Entry) -> list[tuple[str, object]]:
     """The names and values of an entry's fields that may be left out and have not their default."""
-    return [(name, value) for name, default in _OPTIONAL if (value := getattr(entry, name)) != default]
+    values = _optional_values(entry)
+    if values == _DEFAULTS:
+        return []
+    given = zip(_OPTIONAL, values, _DEFAULTS, strict=True)
+    return [(name, value) for name, value, default in given if value != default]
 
 
 # One for all lines: `json.dumps` would make one for each.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
-_OPTIONAL = tuple((f.name, f.default) for f in fields(Entry) if f.name not in ("entry_id", "term", "translations"))
+_REQUIRED = frozenset({"entry_id", "term", "translations"})
+_OPTIONAL = tuple(f.name for f in fields(Entry) if f.name not in _REQUIRED)
+_DEFAULTS = tuple(f.default for f in fields(Entry) if f.name not in _REQUIRED)
+_optional_values = operator.attrgetter(*_OPTIONAL)

@@ -39,6 +39,7 @@ BACKGROUND_COLUMNS = 4
 # An index of at most so many forms is parsed whole when it is loaded.
 PARSED_FORMS = 20_000
 _UNIT_NORM_TOLERANCE = 1e-3
+_LINES_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,8 @@ class TermIndex:
         search, vectors = self._search.pack()
         files: dict[str, NewContent] = {
             SEARCH_FILE: search,
-            ENTRIES_FILE: lines,
+            # Each piece costs a hash and a write of its own.
+            ENTRIES_FILE: (b"".join(lines[i : i + _LINES_AT_ONCE]) for i in range(0, len(lines), _LINES_AT_ONCE)),
             OFFSETS_FILE: pack_array(offsets),
             BACKGROUND_FILE: pack_array(self.background),
         }

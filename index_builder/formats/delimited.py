@@ -37,7 +37,7 @@ def parse_delimited(text: str, name: str, languages: Languages, columns: Columns
     for line, outcome in _records(lines, delimiter):
         if isinstance(outcome, str):
             rejected.append(reject(Place(name, line), lines[line - 1], outcome))
-        elif any(cell.strip() for cell in outcome):
+        elif any(map(str.strip, outcome)):
             records.append((line, outcome))
     parsed = parse_tables(name, [Table(name, records, may_be_guarded=True)], languages, columns)
     reading = f"a table parted by {named}" if (named := _DELIMITER_NAMES.get(delimiter)) else "a list of terms"

@@ -11,6 +11,8 @@ from index_builder.formats.rows import GlossaryRow, GlossaryWarning, Place, shor
 class RowDraft:
     """Takes the values of a row column by column; the first value of a field counts."""
 
+    __slots__ = ("_aliases", "_place", "_pronunciations", "_single", "_terms", "_translations", "_warnings")
+
     def __init__(self, place: Place, warnings: list[GlossaryWarning]) -> None:
         """Begin a row; what is wrong with its values is added to `warnings`."""
         self._place = place
@@ -38,13 +40,18 @@ class RowDraft:
 
     def row(self, key: str = "") -> GlossaryRow:
         """The row; `key` is its name in an alias file, and its term where no column holds one."""
+        term = self._terms[0] if self._terms else key
+        # A second term column ("term" beside "en") holds another name of the same thing.
+        aliases = (*self._terms[1:], *self._aliases)
+        pronunciations = tuple(self._pronunciations)
+        if not self._single:
+            return GlossaryRow(self._place, term, self._translations, aliases, pronunciations, key=key)
         return GlossaryRow(
             self._place,
-            self._terms[0] if self._terms else key,
+            term,
             self._translations,
-            # A second term column ("term" beside "en") holds another name of the same thing.
-            (*self._terms[1:], *self._aliases),
-            tuple(self._pronunciations),
+            aliases,
+            pronunciations,
             self._single.get("id", ""),
             self._single.get("note", ""),
             key,

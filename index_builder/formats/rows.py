@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from streaming.records import record
+
 MAX_SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where a row stands: file name without folders, and line (from 1) where it begins."""
 
@@ -14,7 +16,7 @@ class Place:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GlossaryRow:
     """One row of a glossary as its author wrote it.
 

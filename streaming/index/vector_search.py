@@ -15,6 +15,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming.index.half_precision import widened
 from streaming.index.mapped_arrays import Content, view_array
 
 Floats = NDArray[np.float32]
@@ -188,7 +189,7 @@ class RescoredSearch:
 
     def vectors_of(self, forms: Ids) -> Floats:
         """The vectors of some forms."""
-        return np.asarray(self._vectors[forms], np.float32)
+        return widened(self._vectors[forms])
 
     def pack(self) -> tuple[bytes, NDArray[np.float16]]:
         """FAISS's structure behind its turn, and the vectors."""

@@ -14,6 +14,7 @@ from index_builder.build import build_index
 from index_builder.form_stages import CachedPronouncer, background_of, embed_forms
 from index_builder.formats import GlossaryFile, Languages, parse_glossary
 from index_builder.glossary import Glossary, assemble
+from index_builder.lint_sound import Sounds, pairs_alike
 from index_builder.testing import HashEncoder, LetterPronouncer
 from index_builder.vector_cache import form_cache, key_of
 from streaming.entries import arpabet, make_form
@@ -80,6 +81,22 @@ def test_only_what_is_new_is_computed(tmp_path: Path) -> None:
             other.text,
             [arpabet(p) for p in other.pronunciations],
         )
+
+
+def test_rebuilt_index_is_that_of_a_fresh_build(tmp_path: Path) -> None:
+    """Terms changed, moved, added and removed: every byte of the folder, and what sounds alike, are the same."""
+    build = _Builder(tmp_path / "cache")
+    build(WORDS)
+    edited = ["calamity", *WORDS[8:], *WORDS[2:5], "NASA", "placue"]
+    rebuilt, fresh = build(edited), _Builder(None)(edited)
+    for name, index in (("rebuilt", rebuilt), ("fresh", fresh)):
+        index.save(tmp_path / name, b"{}")
+    files = sorted(path.name for path in (tmp_path / "fresh").iterdir())
+    assert sorted(path.name for path in (tmp_path / "rebuilt").iterdir()) == files
+    for name in files:
+        assert (tmp_path / "rebuilt" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+    alike = [pairs_alike(Sounds(index.forms, index.vectors)) for index in (rebuilt, fresh)]
+    assert alike[0] == alike[1] != []
 
 
 @pytest.mark.parametrize("stage", ["embed", "pronounce", "background"])

@@ -64,20 +64,22 @@ def test_ways_are_symbols_word_by_word() -> None:
     assert said.ways(0) == [way]
 
 
-@pytest.mark.parametrize("value", [b"", bytes(15), bytes(17), bytes(18), bytes(16) + b"\x09\x00\x01\x00"])
+@pytest.mark.parametrize("value", [b"", bytes(15), bytes(18), bytes(16) + b"ih aa n", bytes(16) + b"IH\xc3\x84"])
 def test_row_that_is_none_of_ours_is_made_anew(tmp_path: Path, value: bytes) -> None:
-    """Too short, cut within a number, or with a pronunciation of no symbol or beyond its end."""
+    """Too short, or with other signs than ARPAbet has behind the statistics."""
     with form_cache(tmp_path, "e") as cache:
         cache.keep("said", [(key_of("ion"), value)])
     assert _made(tmp_path, [SpokenForm("ion")]) == ([("ion", ["IH AA N"])], [[3, 1, 5, 0.5]], 1)
 
 
 def test_damaged_row_is_made_anew(tmp_path: Path) -> None:
-    """One bit of a pronunciation is another word."""
+    """One letter of a pronunciation is another word."""
     first = _made(tmp_path, [SpokenForm("ion")])
     (path,) = tmp_path.glob("*.sqlite")
     with sqlite3.connect(path) as connection:
-        (value,) = connection.execute("SELECT value FROM forms WHERE kind = 'said'").fetchone()
-        connection.execute("UPDATE forms SET value = ? WHERE kind = 'said'", (value[:20] + b"\x09" + value[21:],))
+        (content,) = connection.execute("SELECT content FROM blocks WHERE kind = 'said'").fetchone()
+        changed = content.replace(b"IH AA", b"IY AA")
+        assert changed != content
+        connection.execute("UPDATE blocks SET content = ? WHERE kind = 'said'", (changed,))
     connection.close()
     assert _made(tmp_path, [SpokenForm("ion")])[:2] == first[:2]

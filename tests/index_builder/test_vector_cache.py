@@ -13,7 +13,8 @@ from streaming.errors import IndexFolderError
 
 
 def _found(cache: FormCache, kind: str, *names: str) -> dict[int, bytes]:
-    return dict(cache.find(kind, [key_of(name) for name in names]))
+    blocks = cache.find(kind, [key_of(name) for name in names])
+    return {place: value for found in blocks for place, value in found.values()}
 
 
 def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
@@ -27,16 +28,17 @@ def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
         assert _found(cache, "words", "a", "b") == {0: b"3"}
 
 
-@pytest.mark.parametrize("per_key", [0, 1_000_000])
-def test_both_ways_to_look_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_key: int) -> None:
-    """Key by key, or in one go through the file: one position for each key that is asked for and known."""
-    monkeypatch.setattr(vector_cache, "_READ_PER_KEY", per_key)
+@pytest.mark.parametrize("rows_of_block", [1, 7, 512])
+def test_blocks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_of_block: int) -> None:
+    """One value for each place where a key that is known was asked for."""
+    monkeypatch.setattr(vector_cache, "_ROWS_OF_BLOCK", rows_of_block)
     with form_cache(tmp_path, "one") as cache:
         assert _found(cache, "vector", "1") == {}
-        cache.keep("vector", [(key_of(str(n)), bytes([n])) for n in range(100)])
+        cache.keep("vector", [(key_of(str(n)), bytes([n]) * (n % 3)) for n in range(100)])
         cache.keep("words", [(key_of(str(n)), b"other") for n in range(100)])
-        assert _found(cache, "vector", "7", "x", "7", "99") == {0: b"\7", 2: b"\7", 3: bytes([99])}
+        assert _found(cache, "vector", "7", "x", "7", "99", "98") == {0: b"\7", 2: b"\7", 3: b"", 4: b"bb"}
         assert _found(cache, "said", "7") == {}
+        assert _found(cache, "vector") == {}
 
 
 def test_other_encoders_see_nothing_of_it(tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_unusable_cache_is_told(tmp_path: Path) -> None:
     with form_cache(tmp_path / "c", "one") as cache:
         (path,) = (tmp_path / "c").iterdir()
         with sqlite3.connect(path) as connection:
-            connection.execute("DROP TABLE forms")
+            connection.execute("DROP TABLE blocks")
         connection.close()
         with pytest.raises(IndexFolderError, match="no such table"):
             cache.keep("vector", [(b"", b"")])
@@ -131,17 +133,20 @@ def _file(folder: Path) -> Path:
     return path
 
 
-def test_a_damaged_value_counts_as_not_known(tmp_path: Path) -> None:
-    """Of the same length, cut or longer: what is not what was kept is computed again."""
+@pytest.mark.parametrize("change", ["x2345678", "1", ""])
+@pytest.mark.parametrize("column", ["keys", "sizes", "content"])
+def test_a_damaged_block_counts_as_not_known(tmp_path: Path, column: str, change: str) -> None:
+    """Of the same length, cut or empty: what is not what was kept is computed again, and other blocks are of use."""
     with form_cache(tmp_path, "one") as cache:
-        cache.keep("vector", [(key_of(name), b"12345678") for name in "abcd"])
+        cache.keep("vector", [(key_of(name), b"12345678") for name in "ab"])
+        cache.keep("vector", [(key_of("c"), b"12345678")])
     with sqlite3.connect(_file(tmp_path)) as connection:
-        values = {"a": b"x2345678" + b"c" * 8, "b": b"1", "c": b""}
-        for name, value in values.items():
-            connection.execute("UPDATE forms SET value = ? WHERE key = ?", (value, key_of(name)))
+        connection.execute(f"UPDATE blocks SET {column} = ? WHERE number = 1", (change.encode(),))
     connection.close()
     with form_cache(tmp_path, "one") as cache:
-        assert _found(cache, "vector", *"abcd") == {3: b"12345678"}
+        assert _found(cache, "vector", *"abc") == {2: b"12345678"}
+        cache.keep("vector", [(key_of("a"), b"again")])
+        assert _found(cache, "vector", *"abc") == {0: b"again", 2: b"12345678"}
 
 
 def test_a_file_damaged_in_its_midst_is_begun_anew(tmp_path: Path) -> None:
@@ -161,8 +166,8 @@ def test_a_table_of_another_make_is_begun_anew(tmp_path: Path) -> None:
     with form_cache(tmp_path, "one"):
         pass
     with sqlite3.connect(_file(tmp_path)) as connection:
-        connection.execute("DROP TABLE forms")
-        connection.execute("CREATE TABLE forms (something TEXT)")
+        connection.execute("DROP TABLE blocks")
+        connection.execute("CREATE TABLE blocks (something TEXT)")
     connection.close()
     with form_cache(tmp_path, "one") as cache:
         cache.keep("vector", [(key_of("a"), b"1")])

@@ -122,7 +122,7 @@ def _random(seed: int, vocabulary: int, frames: int = 40) -> Floats:
 def test_form_scores_as_the_best_of_its_pronunciations(seed: int, ways: list[list[list[int]]]) -> None:
     """With forms of none to three pronunciations mixed, each one's best counts; without any, the letters do."""
     forms = [
-        Form(row, "", np.array([1, 2 + row, 1], np.int16), tuple(np.array(way, np.int16) for way in each))
+        Form(row, CHARACTERS[2 + row], tuple(" ".join(PHONEMES[i] for i in way) for way in each))
         for row, each in enumerate(ways)
     ]
     encoded = EncodedContext(_random(seed, len(CHARACTERS)), _random(seed + 1, len(PHONEMES)), np.zeros((40, 1), "f4"))
@@ -148,7 +148,7 @@ def test_forms_above_the_floor_score_the_same_with_it(seed: int, ways: list[list
     """Giving up on forms under the floor changes nothing of those above it, and lifts none of those under it."""
     bank = FormBank(
         [
-            Form(row, "", np.array([1, 2 + row, 1], np.int16), tuple(np.array(way, np.int16) for way in each))
+            Form(row, CHARACTERS[2 + row], tuple(" ".join(PHONEMES[i] for i in way) for way in each))
             for row, each in enumerate(ways)
         ]
     )

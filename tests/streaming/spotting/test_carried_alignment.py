@@ -11,7 +11,7 @@ from streaming.entries import Form
 from streaming.spotting.alignment import AlignmentBank
 from streaming.spotting.carried_alignment import WINDOW, CarriedAlignment
 from streaming.spotting.form_bank import CarriedForms, FormBank, rounded_down
-from streaming.symbols import CHARACTERS, PHONEMES
+from streaming.symbols import BOUND, CHARACTERS, PHONEMES
 
 VOCABULARY = 6
 LEAST = -4.0
@@ -72,7 +72,9 @@ def _context(stream: EncodedContext, first: int, stop: int, final: int, stretch:
 
 def _forms() -> list[Form]:
     letters, sounds = _sequences(1, 40, len(CHARACTERS)), _sequences(2, 80, len(PHONEMES))
-    return [Form(i, "", letters[i], tuple(sounds[2 * i : 2 * i + i % 3])) for i in range(40)]
+    texts = ["".join(" " if i == BOUND else CHARACTERS[i] for i in ids) for ids in letters]
+    said = [" ".join(PHONEMES[i] for i in ids) for ids in sounds]
+    return [Form(i, texts[i], tuple(said[2 * i : 2 * i + i % 3])) for i in range(40)]
 
 
 def _stream(seed: int, frames: int) -> EncodedContext:
