@@ -8,7 +8,7 @@ from streaming.audio import AudioFormat
 from streaming.client import BlockingHintStream, StreamOptions
 from streaming.events import SAMPLE_RATE, Event, Hint
 from streaming.protocol import ServerMessage, TermHint, chosen_translation
-from streaming.sessions.session_settings import HintPipeline
+from streaming.sessions.hint_pipeline import HintPipeline
 
 
 @dataclass(frozen=True, slots=True)

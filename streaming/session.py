@@ -6,47 +6,25 @@ A session outlives its connection: `resumed` tells a client that comes back what
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from streaming.errors import SettingError
-from streaming.events import Event
-from streaming.pacing import Pacer, PaceState
 from streaming.protocol import (
-    FINALIZE_MARKER,
     ClientMessage,
     CloseCode,
     CloseStream,
-    Configure,
-    Configured,
-    Error,
-    Feedback,
-    Finalize,
-    GlossaryUpdated,
-    Lag,
-    LatencyPart,
     Limits,
-    Marker,
-    MarkerReached,
     RejectedMessage,
     ServerMessage,
-    Warning,
     decode_client,
-    seconds,
 )
-from streaming.sessions.closing import Close, Output, frame_too_big, refusal
+from streaming.sessions.closing import Close, Output, RefusedSession, frame_too_big, refusal
 from streaming.sessions.event_ring import EventRing
-from streaming.sessions.feedback import FeedbackCount
 from streaming.sessions.greeting import Greeter
-from streaming.sessions.listening import Listening
-from streaming.sessions.outbox import Outbox, OutboxConfig
-from streaming.sessions.session_settings import (
-    HintPipeline,
-    RefusedSession,
-    ServedGlossary,
-    SessionSettings,
-    resume_of,
-    settings_of_query,
-)
+from streaming.sessions.heard_stream import HeardStream, SessionCounts
+from streaming.sessions.hint_pipeline import HintPipeline
+from streaming.sessions.served_glossary import ServedGlossary
+from streaming.sessions.session_query import resume_of, settings_of_query
+from streaming.sessions.session_settings import SessionSettings
 
 __all__ = [
     "Close",
@@ -64,18 +42,6 @@ __all__ = [
 
 # Answers repeat ids and lists of their questions, and are kept for clients that come back.
 _LONGEST_TEXT = 32_768
-# While it is behind, a session says how far once in so much audio.
-_LAG_EVERY_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class SessionCounts:
-    """What a session has said and left out so far; abstentions by reason, feedback by verdict."""
-
-    hints: int
-    abstentions: Mapping[str, int]
-    dropped_windows: int
-    feedback: Mapping[str, int]
 
 
 def open_session(
@@ -129,26 +95,11 @@ class Session:
         self.session_id = session_id
         self.closed = self.is_complete = False
         self.settings = settings
-        self._greeter = Greeter(session_id, settings, limits, resume_token)
-        self._listening = Listening.of(settings, glossary)
-        self._served = {settings.glossary: glossary} if served is None else served
-        self._pipeline = pipeline
         self._limits = limits
-        self._outbox = Outbox(
-            OutboxConfig(
-                session_id=session_id,
-                target_lang=settings.target_lang,
-                vad_events=settings.vad_events,
-                abstain_events=settings.abstain_events,
-                term_map_ms=settings.term_map_ms,
-            )
-        )
+        self._greeter = Greeter(session_id, settings, limits, resume_token)
+        served = {settings.glossary: glossary} if served is None else served
+        self._stream = HeardStream(session_id, settings, glossary, pipeline, served)
         self._ring = EventRing()
-        self._pacer = Pacer()
-        self._lag_told_s = 0.0
-        self._feedback = FeedbackCount()
-        self._fed_bytes = 0
-        self._split = b""
         self._heard_since_tick = True
         self._last_heard_s = 0.0
 
@@ -160,12 +111,12 @@ class Session:
     @property
     def received_frames(self) -> int:
         """PCM frames taken in so far, at the client's own rate."""
-        return self._fed_bytes // self.settings.format.bytes_per_frame
+        return self._stream.frames.count
 
     @property
     def received_s(self) -> float:
         """Seconds of audio taken in so far."""
-        return self.received_frames / self.settings.format.sample_rate
+        return self._stream.frames.duration_s
 
     @property
     def last_seq(self) -> int:
@@ -175,20 +126,18 @@ class Session:
     @property
     def counts(self) -> SessionCounts:
         """What it has said so far."""
-        return SessionCounts(
-            self._outbox.hints, self._outbox.abstentions, self._pipeline.dropped_windows, self._feedback.verdicts
-        )
+        return self._stream.counts
 
     @property
     def stage_seconds(self) -> Mapping[str, float]:
         """Seconds spent in each stage of the pipeline so far."""
-        return self._pipeline.stage_seconds
+        return self._stream.stage_seconds
 
     def greeting(self) -> list[Output]:
         """`Begin`, and a warning where the client has yet to choose between translations. Call it once, first."""
-        told: list[Output] = [self._greeter.begin(self._outbox.take_seq(), self._listening)]
-        if (message := self._greeter.missing_choice(self._listening)) is not None:
-            told.append(self._warning("no_target_lang", message))
+        told: list[Output] = [self._greeter.begin(self._stream.outbox.take_seq(), self._stream.listening)]
+        if (message := self._greeter.missing_choice(self._stream.listening)) is not None:
+            told.append(self._stream.replies.warning("no_target_lang", message))
         return self._kept(told)
 
     def remembers(self, last_seq: int) -> bool:
@@ -209,8 +158,8 @@ class Session:
             return [*refusal("resume_expired", CloseCode.RESUME_EXPIRED, message, seq=max(0, self.last_seq))]
         self._heard_since_tick = True
         # The client sends again from a whole frame on.
-        self._split = b""
-        return [*missed, self._greeter.begin(self.last_seq, self._listening, self.received_frames)]
+        self._stream.frames.forget_split()
+        return [*missed, self._greeter.begin(self.last_seq, self._stream.listening, self.received_frames)]
 
     def receive_audio(self, chunk: bytes) -> list[Output]:
         """A binary frame: s16le bytes of any length, cut anywhere."""
@@ -219,17 +168,11 @@ class Session:
         self._heard_since_tick = True
         if len(chunk) > self._limits.max_frame_bytes:
             return self._refuse_frame()
-        moved = self._follow()
+        moved = self._stream.follow()
         if not chunk:
             message = "an empty frame is no end of the stream: send CloseStream to end it"
-            return self._kept([*moved, self._warning("empty_frame", message)])
-        chunk = self._split + chunk
-        whole = len(chunk) - len(chunk) % self.settings.format.bytes_per_frame
-        chunk, self._split = chunk[:whole], chunk[whole:]
-        self._fed_bytes += whole
-        before = self._pipeline.stage_seconds
-        events = self._pipeline.feed(chunk)
-        return self._kept([*moved, *self._told(events, self._spent_since(before))])
+            return self._kept([*moved, self._stream.replies.warning("empty_frame", message)])
+        return self._kept([*moved, *self._stream.feed(chunk)])
 
     def receive_text(self, text: str) -> list[Output]:
         """A text frame: a JSON message. One that breaks the protocol is answered with a non-fatal error."""
@@ -238,14 +181,14 @@ class Session:
         self._heard_since_tick = True
         if len(text) > self._limits.max_frame_bytes:
             return self._refuse_frame()
-        moved = self._follow()
+        moved = self._stream.follow()
         try:
             if len(text) > _LONGEST_TEXT:
                 reason = f"a message has at most {_LONGEST_TEXT} characters, this one {len(text)}"
                 raise RejectedMessage("message_too_long", reason)
             return self._kept([*moved, *self._answer(decode_client(text))])
         except RejectedMessage as rejected:
-            return self._kept([*moved, self._rejection(rejected)])
+            return self._kept([*moved, self._stream.replies.rejection(rejected)])
 
     def tick(self, now_s: float) -> list[Output]:
         """The time, from any origin, whenever no frame waits; a client silent for too long loses its connection.
@@ -267,19 +210,7 @@ class Session:
 
         First it decides less often, then it leaves out windows and counts them; it takes that back in time.
         """
-        before = self._pacer.pace
-        pace = self._pacer.update(lag_s, self.received_s)
-        has_changed = pace != before
-        is_due = pace.state != "ok" and self.received_s - self._lag_told_s >= _LAG_EVERY_S
-        if self.closed or not (has_changed or is_due):
-            return []
-        self._lag_told_s = self.received_s
-        told: list[Output] = []
-        if has_changed:
-            self._pipeline.pace(pace)
-            code = "degraded_hop" if pace > before else "restored_hop"
-            told.append(self._warning(code, f"{lag_s:.1f} s behind: {pace.words}"))
-        return self._kept([*told, self._lag(lag_s, queued_s, pace.state)])
+        return [] if self.closed else self._kept(self._stream.pace(lag_s, queued_s))
 
     def overflowed(self, times: int) -> list[Output]:
         """Frames had to wait before they could be queued, `times` in all so far; none is lost."""
@@ -288,111 +219,27 @@ class Session:
 
     def warn(self, code: str, message: str) -> list[Output]:
         """Tell the client of something unusual."""
-        return [] if self.closed else self._kept([self._warning(code, message)])
+        return [] if self.closed else self._kept([self._stream.replies.warning(code, message)])
 
     def fail(self, code: str, close_code: CloseCode, message: str, retry_after_s: float | None = None) -> list[Output]:
         """End the session abnormally."""
         if self.closed:
             return []
         self.closed = True
-        return [*refusal(code, close_code, message, seq=self._outbox.take_seq(), retry_after_s=retry_after_s)]
+        return [*refusal(code, close_code, message, seq=self._stream.outbox.take_seq(), retry_after_s=retry_after_s)]
+
+    def _answer(self, message: ClientMessage) -> list[Output]:
+        answers = self._stream.answer(message)
+        if not isinstance(message, CloseStream):
+            return [*answers]
+        self.closed = self.is_complete = True
+        return [*answers, Close(CloseCode.NORMAL, "")]
 
     def _kept(self, outputs: Sequence[Output]) -> list[Output]:
         """The outputs, kept for a client that has to come back."""
-        messages = [output for output in outputs if isinstance(output, ServerMessage)]
-        self._ring.add(messages)
-        self._feedback.told(messages)
+        self._ring.add(output for output in outputs if isinstance(output, ServerMessage))
         return [*outputs]
-
-    def _spent_since(self, before: Mapping[str, float]) -> LatencyPart:
-        after = self._pipeline.stage_seconds
-        encode, score = (round(1000 * (after[stage] - before[stage])) for stage in ("encode", "score"))
-        return LatencyPart(since_term_end=0, encode=encode or None, score=score or None)
-
-    def _lag(self, lag_s: float, queued_s: float, state: PaceState) -> Lag:
-        return Lag(
-            seq=self._outbox.take_seq(),
-            audio_received_s=round(self.received_s + queued_s, 3),
-            audio_processed_s=round(self.received_s, 3),
-            lag_s=round(lag_s, 3),
-            dropped_windows=self._pipeline.dropped_windows,
-            state=state,
-        )
-
-    def _rejection(self, rejected: RejectedMessage) -> Error:
-        return Error(
-            seq=self._outbox.take_seq(),
-            code=rejected.code,
-            close_code=CloseCode.CONFIG,
-            fatal=False,
-            message=str(rejected),
-            field=rejected.field,
-            request_id=rejected.request_id,
-        )
 
     def _refuse_frame(self) -> list[Output]:
         self.closed = True
-        return [*frame_too_big(self._limits, seq=self._outbox.take_seq())]
-
-    def _answer(self, message: ClientMessage) -> list[Output]:
-        match message:
-            case Configure():
-                return self._configure(message)
-            case Marker():
-                return [self._marker(message.id)]
-            case Finalize():
-                return [*self._told(self._pipeline.flush()), self._marker(FINALIZE_MARKER)]
-            case Feedback():
-                self._feedback.take(message)
-                return []
-            case CloseStream():
-                last = [*self._told(self._pipeline.finish()), *self._outbox.finish()]
-                self.closed = self.is_complete = True
-                metadata = self._outbox.metadata(self._pipeline.received_samples, from_close=True)
-                return [*last, metadata, Close(CloseCode.NORMAL, "")]
-            case _:
-                # KeepAlive: that it came is all it says.
-                return []
-
-    def _configure(self, message: Configure) -> list[Output]:
-        """Apply all of `message` or, by raising RejectedMessage, nothing."""
-        changed = self._listening.configured(message, self._served)
-        configured = Configured(seq=self._outbox.take_seq(), request_id=message.request_id, effective=changed.effective)
-        return [configured, *self._listen(changed)]
-
-    def _follow(self) -> list[Output]:
-        """Move to the version of the glossary that is served now."""
-        return self._listen(self._listening.followed(self._served))
-
-    def _listen(self, changed: Listening) -> list[Output]:
-        """Listen for what is in `changed` from the next hop on; what the client is told of another index."""
-        before, self._listening = self._listening, changed
-        if changed is before:
-            return []
-        told: list[Output] = []
-        if changed.glossary is not before.glossary:
-            effective_at = seconds(changed.glossary.take_over(self._pipeline))
-            changes = before.glossary.register.changes_to(changed.glossary.register)
-            told.append(
-                GlossaryUpdated(
-                    seq=self._outbox.take_seq(),
-                    from_version=before.glossary.version,
-                    to_version=changed.glossary.version,
-                    effective_at=effective_at,
-                    added=changes.added,
-                    removed=changes.removed,
-                    changed=changes.changed,
-                )
-            )
-        self._pipeline.configure(changed.decision)
-        return told
-
-    def _told(self, events: list[Event], spent: LatencyPart | None = None) -> list[Output]:
-        return list(self._outbox.feed(events, spent))
-
-    def _marker(self, marker_id: str) -> MarkerReached:
-        processed_s = seconds(self._pipeline.received_samples)
-        return MarkerReached(seq=self._outbox.take_seq(), id=marker_id, audio_processed_s=processed_s)
-
-    def _warning(self, code: str, message: str) -> Warning:
-        return Warning(seq=self._outbox.take_seq(), code=code, message=message)
+        return [*frame_too_big(self._limits, seq=self._stream.outbox.take_seq())]

@@ -17,7 +17,8 @@ from streaming.entries import Entry
 from streaming.events import SAMPLE_RATE
 from streaming.index.entry_register import EntryRegister
 from streaming.pipeline import Pipeline, PipelineConfig
-from streaming.sessions.session_settings import ServedGlossary, SessionSettings
+from streaming.sessions.served_glossary import ServedGlossary
+from streaming.sessions.session_settings import SessionSettings
 from streaming.spans import FRAME_SAMPLES
 from streaming.spotting.evidence import Sightings
 from streaming.symbols import CHARACTERS, PHONEMES

@@ -66,7 +66,8 @@ def export(
     from streaming.spans import FRAME_SAMPLES
     from training.export.retriever import ExportSettings, export_retriever
     from training.export.speech import contexts_of
-    from training.loop.checkpoint_files import load_retriever, read_checkpoint
+    from training.loop.checkpoint_files import read_checkpoint
+    from training.loop.trained_models import load_retriever
     from training.models.base_folder import base_folder
 
     if not speech:

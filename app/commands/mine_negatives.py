@@ -70,7 +70,7 @@ def mine_negatives(
     from training.corpus.glossary import TrainingGlossary, TrainingTerm, read_training_glossary
     from training.corpus.lines import BadRows
     from training.corpus.rows import read_examples
-    from training.loop.checkpoint_files import load_retriever
+    from training.loop.trained_models import load_retriever
     from training.losses.mining import TermBank
     from training.losses.mining_rows import Count, MiningSettings, RowMiner, device_of, write_negatives
 

@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.commands.train import (
-    gpu_numbers,
-    hyphens,
-    report,
-    settings_of,
-    train_with_bar,
-    training_options,
-    with_training_glossary,
-)
+from app.commands.train import report, train_with_bar
 from app.notes import counted, note
 from app.options import Command, FiniteRange, NamedPath, json_option
+from app.training_options import gpu_numbers, hyphens, training_options
+from app.training_settings import settings_of, with_training_glossary
 
 if TYPE_CHECKING:
     from training.corpus.audio_checks import BadAudio

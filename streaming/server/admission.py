@@ -11,8 +11,8 @@ from streaming.server.access import Access
 from streaming.server.config import ServerConfig
 from streaming.server.connection import RESTART_MESSAGE
 from streaming.server.resumable import ResumableSessions
-from streaming.sessions.closing import Output, refusal
-from streaming.sessions.session_settings import RefusedSession, resume_of
+from streaming.sessions.closing import Output, RefusedSession, refusal
+from streaming.sessions.session_query import resume_of
 
 
 class Admission:

@@ -17,8 +17,8 @@ from streaming.server.announcing import AnnouncingProtocol, deliver
 from streaming.server.inbox import Inbox, Received
 from streaming.server.live_session import LiveSession, ends
 from streaming.server.shared import Shared
-from streaming.sessions.closing import Close, Output, refusal
-from streaming.sessions.session_settings import RefusedSession, ResumeRequest, resume_of
+from streaming.sessions.closing import Close, Output, RefusedSession, refusal
+from streaming.sessions.session_query import ResumeRequest, resume_of
 
 RESTART_MESSAGE = "the server stops: connect again in a moment"
 KEY_REMOVED_MESSAGE = "the API key of this session was removed: ask the server's owner for another one"

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from streaming.sessions.session_settings import ServedGlossary
+from streaming.sessions.served_glossary import ServedGlossary
 
 SEPARATOR = ","
 _MOST_LAYERS = 8

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 from streaming.errors import TermCueError
 from streaming.sessions.catalogue import Catalogue
-from streaming.sessions.session_settings import ServedGlossary
+from streaming.sessions.served_glossary import ServedGlossary
 
 POLL_S = 0.5
 # So long a version that is being loaded is waited for; one that takes longer is left behind.

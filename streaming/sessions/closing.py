@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from streaming.errors import WireError
 from streaming.protocol import CloseCode, Error, Limits, ServerMessage
 
 
@@ -15,6 +16,16 @@ class Close:
 
 
 Output: TypeAlias = ServerMessage | Close
+
+
+class RefusedSession(WireError):
+    """A session that cannot be opened; the connection closes with `close_code`."""
+
+    def __init__(self, code: str, close_code: CloseCode, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.close_code = close_code
+        self.field = field
 
 
 def refusal(

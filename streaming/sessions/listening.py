@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from streaming.decision import DecisionConfig
 from streaming.errors import SettingError
 from streaming.protocol import Configure, EffectivePart, RejectedMessage
-from streaming.sessions.session_settings import LATEST, RefusedSession, ServedGlossary, SessionSettings, served_glossary
+from streaming.sessions.closing import RefusedSession
+from streaming.sessions.served_glossary import ServedGlossary, served_glossary
+from streaming.sessions.session_settings import LATEST, SessionSettings
 from streaming.wire.typed_json import shown
 
 

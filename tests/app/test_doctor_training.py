@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from app import doctor, doctor_training
 from app.commands.doctor import doctor as command
 from training.loop import self_check
-from training.loop.checkpoint_files import trained_weights
+from training.loop.trained_models import trained_weights
 from training.losses.total import Losses, total_loss
 
 ROOT = Path(__file__).parents[2]

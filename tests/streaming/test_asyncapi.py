@@ -16,7 +16,8 @@ from streaming import asyncapi
 from streaming.asyncapi import asyncapi_document, main, rendered
 from streaming.protocol import CloseCode, Limits, decode_client, decode_server, encode
 from streaming.session import ServedGlossary, Session, open_session
-from streaming.sessions.session_settings import RefusedSession, settings_of_query
+from streaming.sessions.closing import RefusedSession
+from streaming.sessions.session_query import settings_of_query
 from streaming.testing import tone_glossary
 from streaming.wire.messages import CLIENT_MESSAGES, SERVER_MESSAGES, ClientMessage, Error, ServerMessage, Warning
 from streaming.wire.typed_json import JsonObject, JsonValue

@@ -22,7 +22,8 @@ from streaming.protocol import (
     encode,
 )
 from streaming.session import Close, Output, ServedGlossary, Session, open_session, resume_of
-from streaming.sessions.session_settings import RefusedSession, ResumeRequest
+from streaming.sessions.closing import RefusedSession
+from streaming.sessions.session_query import ResumeRequest
 from streaming.testing import synthetic_pcm, tone_glossary
 
 SERVED: Mapping[str, ServedGlossary] = {"tones": tone_glossary()}

@@ -9,7 +9,8 @@ from torch import nn
 from training.compact.recipe import StageError
 from training.compact.train_verifier import VerifierModel
 from training.loop.checkpoint import CheckpointError
-from training.loop.checkpoint_files import load_weights, read_checkpoint
+from training.loop.checkpoint_files import read_checkpoint
+from training.loop.trained_models import load_weights
 
 
 def load_part(model: nn.Module, path: Path, stage: str) -> int:

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from streaming.errors import TermCueError
 from streaming.symbols import CHARACTERS, PHONEMES
 from training.compact.learning import part_file, train_part
-from training.loop.checkpoint_files import load_weights
 from training.loop.config import OptimiserConfig, RunConfig
 from training.loop.ports import Parts
+from training.loop.trained_models import load_weights
 from training.losses.total import Losses
 from training.models.transformer import TransformerStack
 

@@ -8,10 +8,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from streaming.audio_files import check_complete
 from streaming.errors import AudioError as StreamError
 from streaming.errors import TermCueError
 from streaming.events import SAMPLE_RATE
-from streaming.sources import check_complete
 from streaming.spans import FRAME_SAMPLES
 from training.corpus.examples import Example, TermSpan
 from training.corpus.paths import why_no_file

@@ -9,7 +9,7 @@ from streaming.errors import SettingError
 from training.corpus.examples import Example
 from training.evaluation.evaluate import Evaluation, EvaluationConfig, EvaluationTerms, Progress, evaluate
 from training.evaluation.torch_encoder import TorchEncoder, evaluating
-from training.loop.checkpoint_files import load_retriever
+from training.loop.trained_models import load_retriever
 from training.models.interfaces import Retriever
 
 

@@ -21,7 +21,7 @@ from training.evaluation.evaluate import EvaluationConfig, EvaluationTerms
 from training.evaluation.retriever import evaluate_retriever
 from training.loop import settings
 from training.loop.batches import BatchConfig, BatchMaker
-from training.loop.checkpoint_files import refuse_other_kind, resume_folder
+from training.loop.checkpoint_paths import refuse_other_kind, resume_folder
 from training.loop.config import TrainConfig
 from training.loop.loading import Loader
 from training.loop.optimiser import accelerator_for

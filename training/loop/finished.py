@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from streaming.errors import SettingError
-from training.loop.checkpoint_files import Checkpoint, read_checkpoint, resume_folder
+from training.loop.checkpoint_files import Checkpoint, read_checkpoint
+from training.loop.checkpoint_paths import resume_folder
 from training.loop.config import DataConfig, TrainConfig
 from training.loop.resume import LATEST
 from training.loop.settings import flat

@@ -17,7 +17,8 @@ import torch
 
 from streaming.errors import SettingError, TermCueError
 from training.loop import settings
-from training.loop.checkpoint_files import best_path, read_checkpoint
+from training.loop.checkpoint_files import read_checkpoint
+from training.loop.checkpoint_paths import best_path
 from training.loop.config import RunConfig, TrainConfig
 from training.loop.finished import are_of_one_run
 from training.loop.logs import TRAIN_LOG, stamp, written_to

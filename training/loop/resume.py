@@ -6,6 +6,7 @@ replaced in one move, names it.
 
 import pickle
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ _OF_RUN = "epochs max_steps log_every logs checkpoint_every_s auto_micro_batch g
 _MAY_DIFFER = frozenset(f"run.{name}" for name in _OF_RUN.split()) | {"data.workers"}
 # The rate falls along a cosine to the last step, so every step depends on how long the run is.
 _COSINE_KEEPS = frozenset({"run.epochs", "run.max_steps"})
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a run stands: epochs done, steps done in this epoch and in all, and the step that was judged last."""
+
+    epoch: int = 0
+    step_of_epoch: int = 0
+    step: int = 0
+    judged: int = -1
 
 
 class ResumeFiles:

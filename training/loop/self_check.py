@@ -21,10 +21,11 @@ from training.corpus.examples import Example, TermSpan
 from training.corpus.glossary import TrainingGlossary
 from training.corpus.manifest import spoken_words
 from training.loop.batches import BatchConfig, BatchMaker
-from training.loop.checkpoint_files import Checkpoint, load_retriever, trained_weights, write_checkpoint
+from training.loop.checkpoint_files import Checkpoint, write_checkpoint
 from training.loop.config import QWEN2_AUDIO, LoraSettings, ModelConfig, TrainConfig
 from training.loop.optimiser import adamw
 from training.loop.pronunciations import Pronunciations
+from training.loop.trained_models import load_retriever, trained_weights
 from training.losses.total import total_loss
 from training.models.interfaces import RetrieverInputs, RetrieverLabels
 from training.models.retriever import DualEncoder, build_retriever

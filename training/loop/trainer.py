@@ -7,51 +7,28 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 
 from training.loop import settings
-from training.loop.averaging import WeightAverage
-from training.loop.checkpoint_files import (
-    Checkpoint,
-    best_path,
-    epoch_path,
-    load_weights,
-    refuse_other_kind,
-    resume_folder,
-    trained_weights,
-    write_checkpoint,
-)
+from training.loop.checkpoint_files import Checkpoint, write_checkpoint
+from training.loop.checkpoint_paths import best_path, epoch_path, refuse_other_kind, resume_folder
 from training.loop.config import TrainConfig
-from training.loop.gradients import BatchGradients
 from training.loop.judging import Judge
 from training.loop.logs import RunLog, StepMeans, told
-from training.loop.optimiser import accelerator_for, adamw
-from training.loop.ports import Batch, Ended, Inputs, Labels, Learner, Outcome, Parts, Progress, TrainingError
+from training.loop.optimiser import accelerator_for
+from training.loop.optimiser_steps import OptimiserSteps
+from training.loop.ports import Batch, Ended, Inputs, Labels, Outcome, Parts, Progress, TrainingError
 from training.loop.random_state import random_state, restore_random_state, seed_everything, undisturbed
-from training.loop.ranks import any_rank, average_gradients, clip_gradients, of_first_rank, same_start
-from training.loop.resume import ResumeFiles
-from training.loop.schedule import schedule_for, set_rates
-from training.loop.sharding import local_state, restore_local_state, shard_text_tower
+from training.loop.ranks import any_rank, of_first_rank
+from training.loop.resume import Position, ResumeFiles
 from training.loop.stopping import Stopped, StopWish
 from training.losses.total import Losses
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Position:
-    """Where a run stands: epochs done, steps done in this epoch and in all, and the step that was judged last."""
-
-    epoch: int = 0
-    step_of_epoch: int = 0
-    step: int = 0
-    judged: int = -1
 
 
 class Trainer:
@@ -75,14 +52,7 @@ class Trainer:
         self._accelerator = accelerator or accelerator_for(config.run)
         self._device = self._accelerator.device
         self._progress = progress or (lambda done, total: None)
-        self._model = self._prepared(parts.model)
-        self._learning = [p for p in self._model.parameters() if p.requires_grad]
-        # Asked for only now: sharding has put other parameters in the place of those before.
-        groups = cast(Learner, self._model).parameter_groups()
-        self._optimiser = self._accelerator.prepare_optimizer(adamw(groups, config.optimiser))
-        self._schedule = schedule_for(config.optimiser, self._steps_in_all())
-        self._average = WeightAverage(self._model, self._run.average)
-        self._gradients = BatchGradients(parts, self._accelerator, self._run)
+        self._steps = OptimiserSteps(config, parts, self._accelerator, self._steps_in_all())
         self._judge = Judge(self._run)
         self._at = Position()
         self._figures: dict[str, float] = {}
@@ -93,15 +63,6 @@ class Trainer:
         self._means = StepMeans()
         self._log: RunLog | None = None
         self._saved_at = time.monotonic()
-
-    def _prepared(self, model: nn.Module) -> nn.Module:
-        model.to(self._device)
-        same_start([*model.parameters(), *model.buffers()])
-        if self._run.fsdp:
-            shard_text_tower(model, self._device)
-        # Without the wrapper of DistributedDataParallel: see `training.loop.ranks`.
-        prepared: nn.Module = self._accelerator.prepare_model(model, evaluation_mode=True)
-        return prepared
 
     def run(self) -> Outcome:
         """Train to the end.
@@ -152,7 +113,7 @@ class Trainer:
 
     def _epoch(self) -> None:
         """The rest of this epoch."""
-        self._model.train()
+        self._steps.model.train()
         batches = iter(self._parts.batches(self._at.epoch, self._at.step_of_epoch))
         while self._at.step != self._run.max_steps and not self._judge.is_over:
             self._renew_negatives()
@@ -191,17 +152,13 @@ class Trainer:
         if self._parts.negatives is None or mining is None or self._at.step % mining.refresh_steps:
             return
         with undisturbed(), torch.no_grad():
-            self._model.eval()
-            self._parts.negatives.renew(self._model)
-            self._model.train()
+            self._steps.model.eval()
+            self._parts.negatives.renew(self._steps.model)
+            self._steps.model.train()
 
     def _step(self, inputs: Inputs, labels: Labels) -> None:
         """One step of the optimiser."""
-        set_rates(self._optimiser.optimizer, self._schedule.factor(self._at.step))
-        losses = self._gradients(self._model, inputs, labels)
-        average_gradients(self._learning)
-        self._accelerator.unscale_gradients(self._optimiser)
-        norm = clip_gradients(self._learning, self._config.optimiser.clip)
+        losses, norm = self._steps.gradients(self._at.step, inputs, labels)
         # The scaler of fp16 passes over a step whose gradients overflow; elsewhere they are a fault.
         if self._accelerator.scaler is None and not norm < float("inf"):
             saved = f"The last saved state is in {self._files.folder}" if self._files.is_there else "No state was saved"
@@ -209,9 +166,7 @@ class Trainer:
                 f"the gradient of step {self._at.step + 1} is {norm}: {told(_values(losses))}. {saved}; "
                 "lower the learning rate, or use --bf16 or fp32 instead of --fp16."
             )
-        self._optimiser.step()
-        self._optimiser.zero_grad()
-        self._average.update(self._at.step)
+        self._steps.apply(self._at.step)
         self._at.step += 1
         self._at.step_of_epoch += 1
         self._means.add(losses.components, losses.total, len(inputs) * self._accelerator.num_processes)
@@ -223,14 +178,14 @@ class Trainer:
         """Judge the weights once, and keep them where they are the best; `epoch` counts from 1."""
         if self._parts.evaluate is None or self._at.judged == self._at.step:
             return
-        with undisturbed(), torch.no_grad(), self._average.in_place():
-            self._model.eval()
-            figures = dict(self._parts.evaluate(self._model, epoch))
-            self._model.train()
+        with undisturbed(), torch.no_grad(), self._steps.average.in_place():
+            self._steps.model.eval()
+            figures = dict(self._parts.evaluate(self._steps.model, epoch))
+            self._steps.model.train()
         self._figures = of_first_rank(figures, self._device)
         self._at.judged = self._at.step
         value = self._judge.merit(self._figures)
-        self._schedule.evaluated(value)
+        self._steps.schedule.evaluated(value)
         _LOG.info("epoch %d, step %d: %s", epoch, self._at.step, told(self._figures))
         if self._log is not None and self._accelerator.is_main_process:
             self._log.row("evaluation", self._at.step, epoch=epoch, **self._figures)
@@ -238,8 +193,8 @@ class Trainer:
             self._write(best_path(self._run, self._config.data.single_slice))
 
     def _write(self, path: Path) -> None:
-        with self._average.in_place():
-            weights = trained_weights(self._model, self._config.model)
+        with self._steps.average.in_place():
+            weights = self._steps.weights()
             if self._accelerator.is_main_process:
                 checkpoint = Checkpoint(self._config, weights, self._at.step, self._at.epoch, self._figures)
                 write_checkpoint(path, checkpoint)
@@ -247,20 +202,15 @@ class Trainer:
 
     def _save_state(self) -> None:
         """Write all that a killed run needs to go on exactly."""
-        scaler, negatives = self._accelerator.scaler, self._parts.negatives
+        negatives = self._parts.negatives
         state: dict[str, Any] = {
             "config": settings.flat(self._config),
             "rows": self._parts.rows,
             "position": [self._at.epoch, self._at.step_of_epoch, self._at.step, self._at.judged],
             "random": random_state(),
-            "weights": trained_weights(self._model, self._config.model),
-            "average": self._average.state(),
-            "optimiser": local_state(self._optimiser.optimizer),
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "schedule": self._schedule.state(),
+            **self._steps.state(),
             "judge": self._judge.state(),
             "negatives": None if negatives is None else negatives.state_dict(),
-            "micro_batch": self._gradients.micro_batch,
             "figures": self._figures,
         }
         self._files.write(self._at.step, state)
@@ -270,17 +220,11 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> None:
-        load_weights(self._model, state["weights"], self._files.folder)
-        self._average.restore(state["average"])
-        restore_local_state(self._optimiser.optimizer, state["optimiser"])
-        if self._accelerator.scaler is not None:
-            self._accelerator.scaler.load_state_dict(state["scaler"])
+        self._steps.restore(state, self._files.folder)
         if self._parts.negatives is not None:
             self._parts.negatives.load_state_dict(state["negatives"])
-        self._schedule.restore(state["schedule"])
         self._judge.restore(state["judge"])
         self._at = Position(*state["position"])
-        self._gradients.micro_batch = state["micro_batch"]
         self._figures = state["figures"]
         restore_random_state(state["random"])
 
@@ -290,8 +234,7 @@ class Trainer:
         return RunLog(self._run.logs, self._run.save_path.stem, self._at.step)
 
     def _tell(self, norm: float) -> None:
-        rates = {f"rate_{group['name']}": group["lr"] for group in self._optimiser.param_groups}
-        figures = self._means.take() | rates | {"gradient_norm": norm}
+        figures = self._means.take() | self._steps.rates() | {"gradient_norm": norm}
         if self._log is not None:
             self._log.row("step", self._at.step, epoch=self._at.epoch + 1, **figures)
             _LOG.info("step %d: %s", self._at.step, told(figures))

@@ -7,7 +7,8 @@ from streaming.index.entry_register import EntryRegister
 from streaming.pipeline import Pipeline
 from streaming.protocol import Configure, RejectedMessage
 from streaming.sessions.listening import Listening
-from streaming.sessions.session_settings import LATEST, ServedGlossary
+from streaming.sessions.served_glossary import ServedGlossary
+from streaming.sessions.session_settings import LATEST
 
 
 def _nothing_opens(*_: object) -> Pipeline:

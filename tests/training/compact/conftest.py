@@ -1,11 +1,16 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from tests.training.compact.small_runs import WORDS
 from training.compact.block_sessions import StoredSession
+from training.compact.recipe import Materials
 from training.compact.targets import Lexicon
 from training.corpus.manifest import Word
 from training.models.block_encoder import BlockEncoder
@@ -48,3 +53,26 @@ def tiny_encoder() -> Callable[[int], BlockEncoder]:
         return encoder.eval()
 
     return make
+
+
+@pytest.fixture
+def materials(tmp_path: Path, whole_whisper: Path) -> Materials:
+    """Three readers of noise, a word each half second, one recording untimed and one for evaluation."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = []
+    for i in range(9):
+        path = tmp_path / f"u{i}.wav"
+        soundfile.write(path, rng.standard_normal(16_000 * 8) * 0.05, 16_000, subtype="PCM_16")
+        words = [[WORDS[(i + k) % 8], 0.5 * k, 0.5 * k + 0.4] for k in range(16)]
+        rows.append({"id": f"u{i}", "path": path.name, "speaker": f"r{i % 3}", "collection": "readers", "use": "train"})
+        rows[-1] |= {"duration_s": 8.0, "words": words if i < 8 else None}
+    rows.append({**rows[0], "id": "e", "use": "evaluate"})
+    (tmp_path / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (tmp_path / "small.dict").write_text("".join(f"{word} D AO1 G\n" for word in WORDS), "utf-8")
+    return Materials(
+        tmp_path / "work",
+        tmp_path / "manifest.jsonl",
+        tmp_path / "manifest.jsonl",
+        tmp_path / "small.dict",
+        whole_whisper,
+    )

@@ -24,7 +24,7 @@ from training.compact.train_blocks import (
     heard_in_blocks,
     train_blocks,
 )
-from training.loop.checkpoint_files import load_weights
+from training.loop.trained_models import load_weights
 from training.models.block_encoder import BlockEncoder, BlockOutputs, block_mask
 from training.models.heads import HeadConfig
 from training.speech.batch_effects import BatchEffects

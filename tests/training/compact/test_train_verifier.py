@@ -27,7 +27,7 @@ from training.compact.train_verifier import (
     verifier_objective,
 )
 from training.corpus.manifest import ManifestError
-from training.loop.checkpoint_files import load_weights
+from training.loop.trained_models import load_weights
 from training.models.verifier import SpanVerifier, VerifierConfig
 from training.models.whisper import UpperTower
 

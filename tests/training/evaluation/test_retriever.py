@@ -9,8 +9,9 @@ from streaming.errors import SettingError
 from training.corpus.examples import Example, TermSpan
 from training.evaluation.evaluate import EvaluationTerms, evaluate
 from training.evaluation.retriever import evaluate_retriever, named_device, open_checkpoint
-from training.loop.checkpoint_files import Checkpoint, trained_weights, write_checkpoint
+from training.loop.checkpoint_files import Checkpoint, write_checkpoint
 from training.loop.config import ModelConfig, TrainConfig
+from training.loop.trained_models import trained_weights
 from training.models.retriever import DualEncoder, build_retriever
 
 CONFIG = ModelConfig(audio_tower="whisper", model_name="", text_tower="characters", dim=32, unfreeze_layers=None)

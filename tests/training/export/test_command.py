@@ -12,8 +12,9 @@ from app.commands.export import export
 from app.samples import recordings
 from streaming.errors import SettingError
 from streaming.model_folder import ModelFolder
-from training.loop.checkpoint_files import Checkpoint, trained_weights, write_checkpoint
+from training.loop.checkpoint_files import Checkpoint, write_checkpoint
 from training.loop.config import ModelConfig, TrainConfig
+from training.loop.trained_models import trained_weights
 from training.models.retriever import DualEncoder
 
 

@@ -9,21 +9,12 @@ from torch import nn
 
 from streaming.errors import SettingError
 from training.loop.checkpoint import CheckpointError, save_state
-from training.loop.checkpoint_files import (
-    Checkpoint,
-    best_path,
-    epoch_path,
-    load_model,
-    load_retriever,
-    load_weights,
-    read_checkpoint,
-    resume_folder,
-    trained_weights,
-    write_checkpoint,
-)
+from training.loop.checkpoint_files import Checkpoint, read_checkpoint, write_checkpoint
+from training.loop.checkpoint_paths import best_path, epoch_path, resume_folder
 from training.loop.config import ModelConfig, RunConfig, TrainConfig
 from training.loop.presets import preset
 from training.loop.testing import ToyLearner, toy_config
+from training.loop.trained_models import load_model, load_retriever, load_weights, trained_weights
 from training.models.retriever import build_retriever
 
 TINY = preset("tiny")

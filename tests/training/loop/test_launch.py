@@ -13,7 +13,8 @@ import torch
 import training.loop.__main__ as rank_program
 from streaming.errors import SettingError, TermCueError
 from training.loop import launch
-from training.loop.checkpoint_files import Checkpoint, best_path, write_checkpoint
+from training.loop.checkpoint_files import Checkpoint, write_checkpoint
+from training.loop.checkpoint_paths import best_path
 from training.loop.config import RunConfig, TrainConfig
 from training.loop.ports import Outcome, Progress
 from training.loop.settings import replaced, written

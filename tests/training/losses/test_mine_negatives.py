@@ -13,8 +13,9 @@ from app.commands.mine_negatives import mine_negatives
 from streaming.errors import SettingError
 from training.corpus.examples import Example, TermSpan
 from training.corpus.rows import write_examples
-from training.loop.checkpoint_files import Checkpoint, trained_weights, write_checkpoint
+from training.loop.checkpoint_files import Checkpoint, write_checkpoint
 from training.loop.config import ModelConfig, TrainConfig
+from training.loop.trained_models import trained_weights
 from training.losses.mining_rows import device_of
 from training.models.retriever import build_retriever
 from training.models.tiny import write_tiny_whisper
