@@ -12,6 +12,7 @@ from streaming.encoding.whole_contexts import WholeContexts
 from streaming.errors import ModelError
 from streaming.features import LogMel
 from streaming.model_folder import EXTERNAL_WEIGHTS, ModelFolder
+from streaming.spotting.span_centre import centre_of
 from streaming.tokens import tokeniser_of
 
 Floats = NDArray[np.float32]
@@ -82,10 +83,11 @@ class OnnxFrameEncoder:
 
 
 class OnnxSpanEncoder:
-    """Pooled spans float32[n, 6·width] -> unit vectors float32[n, dim]."""
+    """Pooled spans float32[n, 6·width] -> unit vectors float32[n, dim]; `centre` float32[dim] is their mean."""
 
     def __init__(self, folder: ModelFolder, threads: int = 1, provider: Provider = "cpu") -> None:
         self._session = open_session(folder, "spans.onnx", threads, provider)
+        self.centre = centre_of(folder)
 
     def embed(self, pooled: Floats) -> Floats:
         """All spans of one context in one call."""

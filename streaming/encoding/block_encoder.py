@@ -51,7 +51,7 @@ class OnnxSteps:
     def __init__(self, folder: ModelFolder, blocks: BlockShape, threads: int = 1, provider: Provider = "cpu") -> None:
         self._session = open_session(folder, STEP_FILE, threads, provider)
         given = (*self._session.get_inputs(), *self._session.get_outputs())
-        self.state_shape = _state_shape(folder, blocks, {one.name: one.shape[1:] for one in given})
+        self.state_shape = _state_shape(folder, blocks, {one.name: _of_one_stream(one.shape) for one in given})
         self._layers = range(self.state_shape.layers)
         self._outputs = [
             *OUTPUTS,
@@ -68,51 +68,58 @@ class OnnxSteps:
         inputs = {name: _stacked([getattr(step, name) for step in steps]) for name in ("mel", "unheard", "before")}
         inputs["first"] = np.array([step.first for step in steps], np.int64)
         for i in self._layers:
-            inputs[keys_of(i)] = _stacked([step.keys[i] for step in steps])
-            inputs[values_of(i)] = _stacked([step.values[i] for step in steps])
+            inputs[keys_of(i)] = _stacked([step.keys[i] for step in steps], 1)
+            inputs[values_of(i)] = _stacked([step.values[i] for step in steps], 1)
+        found = self._session.run(self._outputs, inputs)
         keys_from, values_from = len(OUTPUTS), len(OUTPUTS) + len(self._layers)
         results = []
-        for rows in zip(*self._session.run(self._outputs, inputs), strict=True):
+        for i in range(len(steps)):
             # A view would keep the whole batch for as long as the stream keeps its provisional frames.
-            characters, phonemes, frames, hidden = (part.copy() for part in rows[:keys_from])
-            state = rows[keys_from:values_from], rows[values_from:]
-            results.append(StepResult(characters, phonemes, frames, hidden, *state))
+            characters, phonemes, frames, hidden = (part[i].copy() for part in found[:keys_from])
+            keys, values = (
+                tuple(part[:, i] for part in some) for some in (found[keys_from:values_from], found[values_from:])
+            )
+            results.append(StepResult(characters, phonemes, frames, hidden, keys, values))
         return results
 
 
-def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Along a new first axis; one alone is not copied."""
-    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+def _stacked(arrays: Sequence[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
+    """Along a new axis; one alone is not copied."""
+    return np.expand_dims(arrays[0], axis) if len(arrays) == 1 else np.stack(arrays, axis)
 
 
-def _state_shape(folder: ModelFolder, blocks: BlockShape, shapes: Mapping[str, Sequence[int | str]]) -> StateShape:
-    """What the graph of a step keeps of a stream, by the shapes of its inputs and outputs but for the first axis.
+def _of_one_stream(shape: Sequence[int | str]) -> tuple[int, ...]:
+    """A shape of the graph without the axis of the streams, the only one with a name."""
+    return tuple(size for size in shape if isinstance(size, int))
+
+
+def _state_shape(folder: ModelFolder, blocks: BlockShape, shapes: Mapping[str, tuple[int, ...]]) -> StateShape:
+    """What the graph of a step keeps of a stream, by the shapes of its inputs and outputs for one stream.
 
     Raises:
         ModelError: it is not the graph of a step, or not of these blocks.
     """
     layers = sum(name.startswith(keys_of(0)[:-1]) for name in shapes)
-    heads, head_width, *_ = (*shapes.get(keys_of(0), ()), 0, 0)
+    _, heads, head_width, *_ = (*shapes.get(keys_of(0), ()), 0, 0, 0)
     reach, width, *_ = (*shapes.get("before", ()), 0, 0)
     kept, frames = blocks.look_back * blocks.block, blocks.block + blocks.right
-    needed: dict[str, tuple[int | str, ...]] = {
+    needed: dict[str, tuple[int, ...]] = {
         "mel": (folder.spec.mel_bins, _MEL_BEFORE + frames * _MEL_PER_FRAME),
         "first": (),
         "unheard": (kept,),
         "before": (reach, width),
     }
     for i in range(max(1, layers)):
-        for prefix, rows in (("", kept), ("new_", blocks.block)):
-            needed[f"{prefix}{keys_of(i)}"] = (heads, head_width, rows)
-            needed[f"{prefix}{values_of(i)}"] = (heads, rows, head_width)
+        for name in (keys_of(i), values_of(i)):
+            needed |= {name: (kept, heads, head_width), f"new_{name}": (blocks.block, heads, head_width)}
     for name, shape in needed.items():
-        found = tuple(shapes[name]) if name in shapes else "missing"
+        found = shapes.get(name, "missing")
         if found != shape:
             raise ModelError(
                 f"{folder.path / STEP_FILE} does not go with the blocks of {folder.path / 'spec.json'} ({blocks}): "
                 f"{name} is {found} there, and {shape} is needed; {_CURE}"
             )
-    return StateShape(layers, int(heads), int(head_width), int(width), int(reach))
+    return StateShape(layers, heads, head_width, width, reach)
 
 
 class BlockFrameEncoder:

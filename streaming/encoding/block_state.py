@@ -34,8 +34,8 @@ class BlockStep:
         first: position of the block's first frame.
         unheard: float32[kept], 0 where a kept frame is one.
         before: float32[reach, width], hidden frames before the block.
-        keys: float16[heads, head width, kept] of each layer.
-        values: float16[heads, kept, head width] of each layer.
+        keys: float16[kept, heads, head width] of each layer.
+        values: the same shape.
     """
 
     mel: Floats
@@ -50,8 +50,8 @@ class BlockStep:
 class StepResult:
     """What a step gives: its frames, the provisional ones last, and what is kept of the block.
 
-    `characters`, `phonemes`, `frames`, `hidden` float32[block + right, …]; of each layer `keys` float16[heads, head
-    width, block] and `values` float16[heads, block, head width].
+    `characters`, `phonemes`, `frames`, `hidden` float32[block + right, …]; of each layer `keys` and `values`
+    float16[block, heads, head width].
     """
 
     characters: Floats
@@ -69,9 +69,9 @@ class BlockState:
         self._blocks, self._shape = blocks, shape
         kept = blocks.look_back * blocks.block
         self._unheard = np.full(kept, _UNHEARD, np.float32)
-        layers, heads, width = range(shape.layers), shape.heads, shape.head_width
-        self._keys = tuple(np.zeros((heads, width, kept), np.float16) for _ in layers)
-        self._values = tuple(np.zeros((heads, kept, width), np.float16) for _ in layers)
+        sizes = (kept, shape.heads, shape.head_width)
+        self._keys = tuple(np.zeros(sizes, np.float16) for _ in range(shape.layers))
+        self._values = tuple(np.zeros(sizes, np.float16) for _ in range(shape.layers))
         self._before = np.zeros((shape.reach, shape.width), np.float32)
         self._count = 0
 
@@ -91,10 +91,8 @@ class BlockState:
         block = self._blocks.block
         first = self._count % self._blocks.look_back * block
         place = slice(first, first + block)
-        for kept, new in zip(self._keys, result.keys, strict=True):
-            kept[..., place] = new
-        for kept, new in zip(self._values, result.values, strict=True):
-            kept[:, place] = new
+        for kept, new in zip((*self._keys, *self._values), (*result.keys, *result.values), strict=True):
+            kept[place] = new
         self._unheard[place] = 0.0
         self._before = result.hidden[block - self._shape.reach : block].copy()
         self._count += 1

@@ -43,8 +43,10 @@ class AlignmentBank:
         if len(sequences) and self.lengths.min() < 1:
             raise ValueError("a sequence without symbols cannot be aligned")
         # Compiled code reads without looking where the row ends.
-        if any(s.min() < 0 or s.max() >= vocabulary for s in sequences):
-            raise ValueError(f"a sequence holds a symbol outside 0..{vocabulary - 1}")
+        if len(sequences):
+            symbols = np.concatenate(sequences)
+            if symbols.min() < 0 or symbols.max() >= vocabulary:
+                raise ValueError(f"a sequence holds a symbol outside 0..{vocabulary - 1}")
         self._vocabulary = vocabulary
         self._lanes = lay_out(sequences, vocabulary)
 

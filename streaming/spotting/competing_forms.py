@@ -39,10 +39,10 @@ class CompetingForms:
         The context begins at frame `first_frame` of the stream; forms end from its row `first_end` on.
         """
         for evidence in found:
-            # What a form has that cannot compete.
-            evidence.features.update(characters_over_rivals=-MOST_NATS / 2, phonemes_over_rivals=-MOST_NATS / 2)
+            # What a form has that fits too badly to compete. Of one without pronunciations it is not known.
+            evidence.features["over_rivals"] = 0.0 if evidence.mean > self._floor else -MOST_NATS / 2
         self._rivals.carry(encoded, first_frame)
-        strong = [e for e in found if e.mean > self._floor]
+        strong = [e for e in found if e.mean > self._floor and self._index.forms[e.form_index].said]
         if not strong:
             return
         back_to = max(0, min(e.start for e in strong) - _REACH_BEFORE - REACH)
@@ -58,18 +58,14 @@ class CompetingForms:
                 ]
             )
 
-    def _read(self, heard: tuple[Heard, Heard], evidence: Evidence, first_end: int) -> float:
-        """Fill in the ratios of one form; the mean score of its readings by both heads."""
+    def _read(self, heard: Heard, evidence: Evidence, first_end: int) -> float:
+        """Fill in the ratio of one form; the score of its reading."""
         form = self._index.forms[evidence.form_index]
         words = self._competition.words_of(form.text)
         near = (max(0, evidence.start - _REACH_BEFORE), evidence.end + _REACH_AFTER)
-        by_characters = self._competition.ratio(heard[0], [form.characters], words, near, first_end)
-        by_phonemes = by_characters
-        if form.pronunciations:
-            by_phonemes = self._competition.ratio(heard[1], form.pronunciations, words, near, first_end)
-        for name, ratio in (("characters", by_characters), ("phonemes", by_phonemes)):
-            evidence.features[f"{name}_over_rivals"] = float(np.clip(ratio.over_rivals, -MOST_NATS, MOST_NATS))
-        return (by_characters.reading + by_phonemes.reading) / 2
+        ratio = self._competition.ratio(heard, form.pronunciations, words, near, first_end)
+        evidence.features["over_rivals"] = float(np.clip(ratio.over_rivals, -MOST_NATS, MOST_NATS))
+        return ratio.reading
 
     def _exclude_each_other(self, one: Evidence, other: Evidence) -> bool:
         """Whether only one of two forms can have been said: another entry there, and neither is a part of the other."""

@@ -25,6 +25,11 @@ BankOf: TypeAlias = Callable[[SearchedIndex], FormBank]
 class SpanEncoder(Protocol):
     """Pooled spans -> vectors in the space of the index."""
 
+    @property
+    def centre(self) -> NDArray[np.float32]:
+        """float32[dim], what is taken off a vector that is searched by (`streaming.spotting.span_centre`)."""
+        ...
+
     def embed(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32[n, 6·width] -> float32[n, dim], unit norm."""
         ...
@@ -73,8 +78,8 @@ class FormSearch:
     def proposals(self, encoded: EncodedContext) -> NDArray[np.int64]:
         """The forms nearest to any span that ended just now, best first: int64[≤ proposals]."""
         spans = self._grid.grid(len(encoded.frames), len(encoded.frames) - self._config.proposal_frames)
-        vectors = self._spans.embed(pool_spans(encoded.frames, spans))
-        ids, similarity = self._index.search(vectors, self._config.neighbours_per_span)
+        queries = self._spans.embed(pool_spans(encoded.frames, spans)) - self._spans.centre
+        ids, similarity = self._index.search(queries, self._config.neighbours_per_span)
         order = np.argsort(-similarity.ravel(), kind="stable")
         ranked = ids.ravel()[order]
         _, first = np.unique(ranked, return_index=True)

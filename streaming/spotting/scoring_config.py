@@ -25,7 +25,7 @@ class ScoringConfig:
     """
 
     exhaustive_forms: int = 1500
-    proposals: int = 150
+    proposals: int = 100
     proposal_frames: int = 32
     neighbours_per_span: int = 10
     late_frames: int = 60

@@ -23,12 +23,12 @@ class ReadingConfig:
 
     Attributes:
         floor: mean log-probability per symbol up to which a candidate is not worth it.
-        rivals_floor: sum over both heads of the nats over rivals up to which it is not.
+        rivals_floor: nats over rivals up to which it is not.
         settled_frames: a stretch read with so many frames after it is not read again.
     """
 
     floor: float = -2.6
-    rivals_floor: float = -30.0
+    rivals_floor: float = -15.0
     settled_frames: int = 10
 
 
@@ -74,8 +74,7 @@ class SpanReader:
         return worth
 
     def _is_worth_it(self, evidence: Evidence) -> bool:
-        over_rivals = evidence.features["characters_over_rivals"] + evidence.features["phonemes_over_rivals"]
-        return evidence.mean > self._config.floor and over_rivals > self._config.rivals_floor
+        return evidence.mean > self._config.floor and evidence.features["over_rivals"] > self._config.rivals_floor
 
     def _known(self, evidence: Evidence, first_frame: int) -> _Reading | None:
         """What the hop before read on the same stretch, if enough was heard after it."""

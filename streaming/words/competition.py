@@ -6,6 +6,9 @@ spotting with filler models (Rose and Paul 1990); the filler is a loop over a le
 
 What was said before a frame is carried from hop to hop, as long as the stream is one stretch; what may follow it is
 read anew at each hop, backwards from the newest frame, and no further than the terms in question lie.
+
+Rivals are heard by their phonemes. With the letters too the term would be over its rivals by two numbers, of which the
+second costs as much as the first and adds nothing (`training/EXPERIMENTS.md`).
 """
 
 from collections.abc import Sequence
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 from streaming.encoding.encoded_context import EncodedContext
 from streaming.model_folder import ModelFolder
 from streaming.spotting.carrying import Carried
-from streaming.symbols import BLANK, BOUND, CHARACTERS, PHONEMES
+from streaming.symbols import BLANK, BOUND, PHONEMES
 from streaming.words.lexicon import UNKNOWN, Lexicon, lexicon_of
 from streaming.words.readings import best_reading, best_rival
 from streaming.words.word_ends import Ends, empty_ends, in_bounds
@@ -58,7 +61,7 @@ class Ratio:
 
 
 class Heard(NamedTuple):
-    """One head of one context: scaled log-probabilities, tokens before, in and (in reverse rows) after each bound.
+    """The phonemes of one context: scaled log-probabilities, tokens before, in and (in reverse rows) after each bound.
 
     Frames are those of the context; `after` may reach back to a part of it only.
     """
@@ -69,8 +72,8 @@ class Heard(NamedTuple):
     after: Ends
 
 
-class _HeadBefore(NamedTuple):
-    """What one head carries: all that later frames need, and the rows of the frames so far (one more of `ends`)."""
+class _WordsSoFar(NamedTuple):
+    """What is carried: all that later frames need, and the rows of the frames so far (one more of `ends`)."""
 
     words: WordsBefore
     ends: Ends
@@ -82,36 +85,36 @@ class _HeadBefore(NamedTuple):
         arrays = (*self.words.tokens, *self.words.ends, *self.ends, *self.bounds)
         return sum(array.nbytes for array in arrays)
 
-    def last(self, frames: int) -> "_HeadBefore":
+    def last(self, frames: int) -> "_WordsSoFar":
         """Without rows older than so many frames."""
         first = max(0, len(self.bounds.score) - frames)
         return self._replace(ends=self.ends.rows(first, None), bounds=self.bounds.rows(first, None))
 
 
-class Head:
-    """The words of the lexicon in the symbols of one head; stateless, but for room to compute in."""
+class SpokenWords:
+    """The words of the lexicon in phonemes; stateless, but for room to compute in."""
 
-    def __init__(self, lexicon: Lexicon, config: CompetitionConfig, *, phonemes: bool) -> None:
-        self._forwards, self._backwards = lexicon.trees(phonemes=phonemes)
+    def __init__(self, lexicon: Lexicon, config: CompetitionConfig) -> None:
+        self._forwards, self._backwards = lexicon.trees()
         self.bigrams, self._config = lexicon.bigrams, config
         # Room to compute in, as much as threads ever computed at a time.
         self._room: dict[bool, list[Scratch]] = {False: [], True: []}
 
-    def begin(self, frame: int) -> _HeadBefore:
+    def begin(self, frame: int) -> _WordsSoFar:
         """What is carried where a stretch begins."""
         words = nothing_before(self._config.keep, frame)
-        return _HeadBefore(words, words.ends, empty_ends(0, self._config.keep))
+        return _WordsSoFar(words, words.ends, empty_ends(0, self._config.keep))
 
-    def carry(self, before: _HeadBefore, log_probs: Floats, frame: int) -> _HeadBefore:
+    def carry(self, before: _WordsSoFar, log_probs: Floats, frame: int) -> _WordsSoFar:
         """Move on over float32[t, v] from a frame on."""
         scaled, anything = self._weighed(log_probs)
         ends, words = self._pass(scaled, anything, before.words, frame, self._forwards, backwards=False)
         rows = len(before.bounds.score)
         last = before.bounds.rows(rows - 1, rows) if rows else empty_ends(1, self._config.keep)
         bounds = in_bounds(scaled, ends, last)
-        return _HeadBefore(words, before.ends.joined(ends.rows(1, None)), before.bounds.joined(bounds))
+        return _WordsSoFar(words, before.ends.joined(ends.rows(1, None)), before.bounds.joined(bounds))
 
-    def read(self, before: _HeadBefore, log_probs: Floats, first_frame: int, back_to: int) -> Heard:
+    def read(self, before: _WordsSoFar, log_probs: Floats, first_frame: int, back_to: int) -> Heard:
         """A context from frame `first_frame` on, all of whose rows have been carried; backwards to a row of it."""
         scaled, anything = self._weighed(log_probs)
         rest = np.ascontiguousarray(scaled[back_to:][::-1])
@@ -144,52 +147,39 @@ class Head:
 class Rivals:
     """What else could have been said in one stream."""
 
-    def __init__(self, heads: tuple[Head, Head]) -> None:
-        self._heads = heads
+    def __init__(self, spoken: SpokenWords) -> None:
+        self._spoken = spoken
         self.reset()
 
     @property
     def nbytes(self) -> int:
         """Memory of what is carried on."""
-        return sum(head.nbytes for head in self._before)
+        return self._before.nbytes
 
     def reset(self) -> None:
         """Forget the stream."""
         self._carried = Carried()
-        self._before = self._begin(0)
+        self._before = self._spoken.begin(0)
 
     def carry(self, encoded: EncodedContext, first_frame: int) -> None:
         """Move on over the final rows of a context that begins at a frame of the stream."""
         if not self._carried.goes_on(encoded, first_frame):
             self._carried.begin(encoded, first_frame)
-            self._before = self._begin(first_frame)
+            self._before = self._spoken.begin(first_frame)
         new = self._carried.new_rows(encoded, first_frame)
         if new.start < new.stop:
-            frames = len(encoded.characters)
-            self._before = [
-                head.carry(before, log_probs[new], self._carried.frame).last(frames)
-                for head, before, log_probs in zip(self._heads, self._before, _of_heads(encoded), strict=True)
-            ]
+            before = self._spoken.carry(self._before, encoded.phonemes[new], self._carried.frame)
+            self._before = before.last(len(encoded.phonemes))
             self._carried.move(new)
 
-    def hear(self, encoded: EncodedContext, first_frame: int, back_to: int = 0) -> tuple[Heard, Heard]:
-        """Both heads of the context that was carried last, characters first; what may follow, back to one of its rows.
+    def hear(self, encoded: EncodedContext, first_frame: int, back_to: int = 0) -> Heard:
+        """The context that was carried last; what may follow, back to one of its rows.
 
         The rows that are not final are not remembered.
         """
-        rest = slice(self._carried.frame - first_frame, None)
-        characters, phonemes = (
-            head.read(head.carry(before, log_probs[rest], self._carried.frame), log_probs, first_frame, back_to)
-            for head, before, log_probs in zip(self._heads, self._before, _of_heads(encoded), strict=True)
-        )
-        return characters, phonemes
-
-    def _begin(self, frame: int) -> list[_HeadBefore]:
-        return [head.begin(frame) for head in self._heads]
-
-
-def _of_heads(encoded: EncodedContext) -> tuple[Floats, Floats]:
-    return encoded.characters, encoded.phonemes
+        rest = encoded.phonemes[self._carried.frame - first_frame :]
+        before = self._spoken.carry(self._before, rest, self._carried.frame)
+        return self._spoken.read(before, encoded.phonemes, first_frame, back_to)
 
 
 class Competition:
@@ -198,27 +188,25 @@ class Competition:
     def __init__(self, lexicon: Lexicon, config: CompetitionConfig | None = None) -> None:
         self._config = config or CompetitionConfig()
         self._known = {word: index for index, word in enumerate(lexicon.words)}
-        self._heads = tuple(Head(lexicon, self._config, phonemes=phonemes) for phonemes in (False, True))
+        self._spoken = SpokenWords(lexicon, self._config)
 
     def open(self) -> Rivals:
         """The rivals of a new stream."""
-        characters, phonemes = self._heads
-        return Rivals((characters, phonemes))
+        return Rivals(self._spoken)
 
     def warm_up(self) -> None:
         """Compile, or load what an earlier process compiled, before a stream waits for it: 8 s the first time."""
-        silence = [np.full((8, len(symbols)), -9.0, np.float32) for symbols in (CHARACTERS, PHONEMES)]
-        for log_probs in silence:
-            log_probs[:, BLANK] = 0.0
-        heard, _ = self.hear(EncodedContext(silence[0], silence[1], np.zeros((8, 0), np.float32)))
+        silence = np.full((8, len(PHONEMES)), -9.0, np.float32)
+        silence[:, BLANK] = 0.0
+        heard = self.hear(EncodedContext(np.zeros((8, 0), np.float32), silence, np.zeros((8, 0), np.float32)))
         self.ratio(heard, [np.array([BOUND, 2, BOUND], np.int16)], np.zeros(1, np.int32), (0, 7), 0)
 
     def words_of(self, text: str) -> NDArray[np.int32]:
         """The words of a form (parted by one blank), UNKNOWN where the lexicon lacks one; int32[n]."""
         return np.array([self._known.get(word, UNKNOWN) for word in text.split(" ")], np.int32)
 
-    def hear(self, encoded: EncodedContext) -> tuple[Heard, Heard]:
-        """Both heads of a context by itself, characters first."""
+    def hear(self, encoded: EncodedContext) -> Heard:
+        """A context by itself."""
         rivals = self.open()
         rivals.carry(encoded, 0)
         return rivals.hear(encoded, 0)
@@ -231,10 +219,10 @@ class Competition:
         near: tuple[int, int],
         first_end: int,
     ) -> Ratio:
-        """One term in one head.
+        """One term.
 
         Args:
-            heard: the head.
+            heard: the context.
             sequences: ways of saying the term, with bounds; the best counts.
             words: its words in the lexicon, UNKNOWN where it lacks one.
             near: first and last frame between which the term lies; `heard` reaches back to REACH frames before.
@@ -245,7 +233,7 @@ class Competition:
             for sequence in sequences
         ]
         score, start, end = max(readings)
-        bigrams, scale = self._heads[0].bigrams, self._config.language_scale
+        bigrams, scale = self._spoken.bigrams, self._config.language_scale
         rival = best_rival(heard.bounds, heard.after, bigrams, scale, (start, end), words)
         return Ratio(float(score) - float(rival), float(score))
 

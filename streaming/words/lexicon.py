@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streaming.entries import arpabet
 from streaming.errors import ModelError
 from streaming.model_folder import ModelFolder
-from streaming.symbols import character_sequence, phoneme_sequence
+from streaming.symbols import phoneme_sequence
 from streaming.words.bigrams import Bigrams
 from streaming.words.word_tree import WordTree, word_tree
 
@@ -32,14 +32,10 @@ class Lexicon:
     pronunciations: tuple[tuple[int, NDArray[np.int16]], ...]
     bigrams: Bigrams
 
-    def trees(self, *, phonemes: bool) -> tuple[WordTree, WordTree]:
-        """The words in the symbols of one head, read forwards and backwards."""
-        if phonemes:
-            owners = [word for word, _ in self.pronunciations]
-            spoken = [ids.tolist() for _, ids in self.pronunciations]
-        else:
-            owners = list(range(len(self.words)))
-            spoken = [character_sequence([word])[1:-1].tolist() for word in self.words]
+    def trees(self) -> tuple[WordTree, WordTree]:
+        """The words in phonemes, read forwards and backwards."""
+        owners = [word for word, _ in self.pronunciations]
+        spoken = [ids.tolist() for _, ids in self.pronunciations]
         log_probs = self.bigrams.unigram
         return word_tree(spoken, owners, log_probs), word_tree([s[::-1] for s in spoken], owners, log_probs)
 

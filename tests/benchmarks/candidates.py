@@ -1,4 +1,4 @@
-"""Recall@10, @50 and @150 of the span search before verification, on long streams with a reference.
+"""Recall@10, @50 and @100 of the span search before verification, on long streams with a reference.
 
     python tests/benchmarks/candidates.py --data DIR --stream plague.json [--stream …] [--glossaries g300 g1000 g10000]
         [--model FOLDER] [--data-dir DIR] [--minutes 3] [--json]

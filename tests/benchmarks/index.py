@@ -136,6 +136,8 @@ def main() -> None:
     if asked.search:
         search_alone(Path(asked.search[0]), Path(asked.search[1]), asked.search[2])
         return
+    if asked.work is not None:
+        asked.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=asked.work) as work:
         maker, rows = Maker(Path(work)), []
         sizes = [(int(n), False) for n in filter(None, asked.sizes.split(","))]

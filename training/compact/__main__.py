@@ -29,8 +29,19 @@ examples, in the order in which a model is made (every stage goes on where it wa
       --stream one.json=build/index/glossaries/one/versions/VERSION
 """
 _BLOCK_STAGES = ("blocks", "verify-blocks", "export-blocks")
-_STAGES = ("g2p", "cache", "align", "verify", "features", "spans", "export", *_BLOCK_STAGES, "calibrate")
-_WITHOUT_WHISPER = ("g2p", "spans", *_BLOCK_STAGES, "calibrate")
+_STAGES = (
+    "g2p",
+    "cache",
+    "align",
+    "verify",
+    "features",
+    "spans",
+    "export",
+    *_BLOCK_STAGES,
+    "rewrite-step",
+    "calibrate",
+)
+_WITHOUT_WHISPER = ("g2p", "spans", *_BLOCK_STAGES, "rewrite-step", "calibrate")
 
 
 def _recipe(given: argparse.Namespace) -> CompactRecipe:
@@ -96,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--upper-layers", type=_positive, default=default.upper_layers,
         help="layers of Whisper trained further (default %(default)s of its 6)")  # fmt: skip
     add("--model", type=Path,
-        help="model folder to write or calibrate (default: WORK/model; export-blocks: WORK/block-model)")  # fmt: skip
+        help="model folder to write, rewrite or calibrate (default: WORK/model; export-blocks and rewrite-step: "
+        "WORK/block-model)")  # fmt: skip
     add("--earlier", type=Path, metavar="MODEL",
         help="blocks, verify-blocks, export-blocks: the model whose encoder is taught (default: WORK/model, or else "
         "the bundled one)")  # fmt: skip
@@ -140,6 +152,9 @@ def run(given: argparse.Namespace) -> None:
         "verify-blocks": lambda: block_stages.verifying_blocks(materials, recipe),
         "export-blocks": lambda: block_stages.exporting_blocks(
             materials, recipe, given.model or given.work / "block-model", read_facts(given.facts)
+        ),
+        "rewrite-step": lambda: block_stages.rewriting_step(
+            materials, recipe, given.model or given.work / "block-model"
         ),
         "calibrate": lambda: stages.calibrating(materials, model, dict(given.stream)),
     }

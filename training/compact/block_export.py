@@ -6,19 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 
+from streaming.encoder import OnnxSpanEncoder
 from streaming.encoding.block_encoder import BlockEncoders
 from streaming.encoding.block_shape import STEP_FILE, BlockShape
 from streaming.features import LogMel
-from streaming.index.background import pack_background
 from streaming.model_folder import ModelFolder
 from streaming.spotting.verifier import GRAPH_FILE, TOKENS_FILE
 from training.compact.export import CONTEXT_SAMPLES
+from training.compact.recipe import StageError
+from training.export.activation_ranges import ActivationRange, measure_ranges
+from training.export.background import background_files
 from training.export.folder import uncalibrated, write_model_folder
 from training.export.graphs import parity, run_graph
+from training.export.read_back import block_encoder_of_step
 from training.export.step_graph import StepGraph, export_step
+from training.export.step_writer import is_centred
 from training.export.verifier import VerifierPart, export_verifier, render_tokens, verifier_parity
 from training.models.block_encoder import BlockEncoder
 
@@ -47,13 +53,13 @@ def export_blocks(
         encoder: as taught.
         shape: of its blocks.
         verifier: reads the encoder's hidden frames.
-        contexts: held-out speech, float32[CONTEXT_SAMPLES] each: for parity and as background.
+        contexts: held-out speech, float32[CONTEXT_SAMPLES] each: for scales, parity and as background.
         work: scratch folder for the graphs.
         facts: licence, provenance and training report, as they go into ``spec.json``.
     """
     work.mkdir(parents=True, exist_ok=True)
     before = json.loads((earlier.path / "spec.json").read_text("utf-8"))
-    full, small = export_step(encoder, shape, work)
+    full, small = export_step(encoder, shape, ranges_of(encoder, shape, contexts), work)
     files: dict[str, Path | bytes] = {
         STEP_FILE: small,
         GRAPH_FILE: export_verifier(verifier.verifier, work),
@@ -80,12 +86,51 @@ def export_blocks(
     heard = [encoders.encode(context) for context in contexts]
     hidden = [torch.from_numpy(one.hidden) for one in heard[:_MEASURED] if one.hidden is not None]
     spec["parity"] |= verifier_parity(verifier, work, hidden)
+    spec["golden"] = {**before["golden"], "audio_frames": golden_frames(encoders)}
+    background = background_files(heard, OnnxSpanEncoder(ModelFolder.load(target)).embed)
+    write_model_folder(target, {**files, **background}, spec)
+
+
+def rewrite_step(target: Path, contexts: Sequence[NDArray[np.float32]], work: Path) -> None:
+    """Write the step of a finished model folder anew from its own weights, and the background as it is heard by it.
+
+    All else stays, calibration included.
+
+    Raises:
+        StageError: the folder does not hear blocks.
+    """
+    folder = ModelFolder.load(target)
+    shape = folder.spec.blocks
+    if shape is None:
+        raise StageError(f"{target} does not hear blocks; run the stage export-blocks first")
+    work.mkdir(parents=True, exist_ok=True)
+    encoder = block_encoder_of_step(onnx.load_model_from_string(folder.contents[STEP_FILE]).graph).eval()
+    full, small = export_step(encoder, shape, ranges_of(encoder, shape, contexts), work)
+    files: dict[str, Path | bytes] = {**folder.contents, STEP_FILE: small}
+    spec = json.loads((target / "spec.json").read_text("utf-8"))
+    spec["parity"] |= step_parity(encoder, shape, full, small, contexts[:_MEASURED])
+    del spec["sha256"], spec["spec_sha256"]
+    # The folder as it will be served says what its graph gives.
+    write_model_folder(work / "model", files, spec)
+    written = ModelFolder.load(work / "model")
+    encoders = BlockEncoders(written, shape)
+    spec["golden"]["audio_frames"] = golden_frames(encoders)
+    heard = [encoders.encode(context) for context in contexts]
+    background = background_files(heard, OnnxSpanEncoder(written).embed)
+    write_model_folder(target, {**files, **background}, spec)
+
+
+def ranges_of(
+    encoder: BlockEncoder, shape: BlockShape, contexts: Sequence[NDArray[np.float32]]
+) -> dict[str, ActivationRange]:
+    """For the constant scales of the graph: measured on log-mel features as a context heard by itself has them."""
+    return measure_ranges(encoder, shape, (LogMel()(context) for context in contexts), is_centred)
+
+
+def golden_frames(encoders: BlockEncoders) -> list[float]:
+    """The first features of a frame in the middle of a tone."""
     tone = np.sin(2 * np.pi * 440 * np.arange(CONTEXT_SAMPLES) / 16_000).astype(np.float32) * 0.1
-    spec["golden"] = {
-        **before["golden"],
-        "audio_frames": [round(float(x), 4) for x in encoders.encode(tone).frames[75, :5]],
-    }
-    write_model_folder(target, {**files, "background.npy": pack_background(heard)}, spec)
+    return [round(float(x), 4) for x in encoders.encode(tone).frames[75, :5]]
 
 
 def step_parity(

@@ -12,7 +12,7 @@ from typing import Any
 from streaming.durable import new_folder
 from streaming.model_folder import BUNDLED, ModelFolder
 from training.compact.block_earlier import read_teacher, read_verifier
-from training.compact.block_export import export_blocks
+from training.compact.block_export import export_blocks, rewrite_step
 from training.compact.block_sessions import StoredSession, read_sessions, write_sessions
 from training.compact.block_stretches import StretchPool
 from training.compact.block_verifier import BlockTower, StretchCropSampler
@@ -69,6 +69,12 @@ def exporting_blocks(materials: Materials, recipe: CompactRecipe, model: Path, f
     contexts = choose_contexts(held_out, recipe.background)
     work, shape = materials.work / "export-blocks", recipe.blocks.shapes.shape
     export_blocks(model, earlier_folder(materials), encoder, shape, part, contexts, work, facts)
+
+
+def rewriting_step(materials: Materials, recipe: CompactRecipe, model: Path) -> None:
+    """Stage rewrite-step: the weights in the folder `model` and held-out speech -> its graph of a step, anew."""
+    _, held_out = real_speech(materials, recipe)
+    rewrite_step(model, choose_contexts(held_out, recipe.background), materials.work / "rewrite-step")
 
 
 def earlier_folder(materials: Materials) -> ModelFolder:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from streaming.calibration import Calibration
 from streaming.encoding.encoded_context import EncodedContext
 from streaming.features import LogMel
-from streaming.index.background import pack_background
 from streaming.spotting.verifier import GRAPH_FILE, TOKENS_FILE
 from streaming.words.lexicon import LEXICON_FILE, Lexicon, pack_lexicon
 from training.compact.g2p import GraphemeToPhoneme, letter_ids
 from training.compact.train_spans import SpanModel, letters_of
+from training.export.background import background_files, span_tower
 from training.export.folder import uncalibrated, write_model_folder
 from training.export.graphs import (
     AudioGraph,
@@ -102,12 +102,13 @@ def export_parts(
     return files, figures
 
 
-def background_of(audio: Path, contexts: Sequence[NDArray[np.float32]]) -> bytes:
-    """Held-out contexts through the exported graph, packed for the folder."""
+def background_of(files: Mapping[str, Path], contexts: Sequence[NDArray[np.float32]]) -> dict[str, bytes]:
+    """Held-out contexts through the exported graphs, packed for the folder."""
     log_mel, encoded = LogMel(), []
     for context in contexts:
-        encoded.append(EncodedContext(*(output[0] for output in run_graph(audio, {"mel": log_mel(context)[None]}))))
-    return pack_background(encoded)
+        outputs = run_graph(files["audio.onnx"], {"mel": log_mel(context)[None]})
+        encoded.append(EncodedContext(*(output[0] for output in outputs)))
+    return background_files(encoded, span_tower(files["spans.onnx"]))
 
 
 def golden_vectors(files: Mapping[str, Path]) -> dict[str, list[float]]:
@@ -147,7 +148,7 @@ def export_compact(
         verifier: reads the audio graph's `hidden`; None: candidates get no second look.
     """
     files, figures = export_parts(parts, contexts[:_MEASURED], work)
-    contents: dict[str, Path | bytes] = {**files, "background.npy": background_of(files["audio.onnx"], contexts)}
+    contents: dict[str, Path | bytes] = {**files, **background_of(files, contexts)}
     if lexicon is not None:
         contents[LEXICON_FILE] = pack_lexicon(lexicon)
     if verifier is not None:

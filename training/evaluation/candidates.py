@@ -3,7 +3,7 @@
 An occurrence is found at k if its entry is among the first k distinct entries that `FormSearch.proposals` names in one
 hop that is heard (the voice detector lets it through) and ends at most `WINDOW_S` after the term: then the newest
 frames of the context cover the term's end. As a hop is 0.32 s, that is two hops, three where a term ends with a hop.
-Proposals are forms, cut where serving cuts them; several forms of an entry count as one, so that the depth 150 can hold
+Proposals are forms, cut where serving cuts them; several forms of an entry count as one, so that the depth 100 can hold
 fewer entries and says what the verification of a large glossary gets to see.
 """
 
@@ -26,7 +26,7 @@ from training.evaluation.collect import LongStream
 from training.evaluation.stream_metrics import Occurrence, Reference
 from training.evaluation.streams import in_its_terms
 
-DEPTHS: tuple[int, ...] = (10, 50, 150)
+DEPTHS: tuple[int, ...] = (10, 50, 100)
 WINDOW_S = 0.64
 _CHUNK_BYTES = 64_000
 

@@ -15,11 +15,11 @@ from streaming.encoding.encoded_context import EncodedContext
 from streaming.errors import ModelError, SettingError
 from streaming.events import SAMPLE_RATE
 from streaming.features import LogMel
-from streaming.index.background import pack_background
 from streaming.model_folder import ModelFolder
 from streaming.spans import FRAME_SAMPLES
 from streaming.tokens import TOKENIZER
 from streaming.words.lexicon import LEXICON_FILE
+from training.export.background import background_files, span_tower
 from training.export.folder import uncalibrated, write_model_folder
 from training.export.graphs import export_graph, gather_weights, parity, quantise, run_graph
 from training.export.parts import TEXTS, Format, Part, audio_part, spans_part, text_part
@@ -178,7 +178,7 @@ def _texts_and_sounds(
     for first in range(0, len(contexts), _CONTEXTS_AT_ONCE):
         mel = np.stack([log_mel(c) for c in contexts[first : first + _CONTEXTS_AT_ONCE]])
         encoded += [EncodedContext(*rows) for rows in zip(*run_graph(work / "audio.onnx", {"mel": mel}), strict=True)]
-    return files | {"background.npy": pack_background(encoded)}
+    return files | background_files(encoded, span_tower(work / "spans.onnx"))
 
 
 def _golden_vectors(model: DualEncoder, work: Path, samples: int) -> dict[str, list[float]]:

@@ -19,7 +19,9 @@ class HeadConfig:
     dropout: float = 0.1
 
 
-class _ResidualConvolution(nn.Module):
+class ResidualConvolution(nn.Module):
+    """Frames float32[n, t, width] plus a convolution of their norms."""
+
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.width)
@@ -46,7 +48,7 @@ class AlignmentHead(nn.Module):
         super().__init__()
         self.inner = nn.Linear(config.frame_width, config.width)
         self.dropout = nn.Dropout(config.dropout)
-        self.convolutions = nn.Sequential(_ResidualConvolution(config), _ResidualConvolution(config))
+        self.convolutions = nn.Sequential(ResidualConvolution(config), ResidualConvolution(config))
         self.norm = nn.LayerNorm(config.width)
         self.characters = nn.Linear(config.width, len(CHARACTERS))
         self.phonemes = nn.Linear(config.width, len(PHONEMES))

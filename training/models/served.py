@@ -197,7 +197,7 @@ def _head_width(graph: onnx.GraphProto) -> int:
     """
     for given in graph.input:
         if given.name == keys_of(0):
-            return int(given.type.tensor_type.shape.dim[2].dim_value)
+            return int(given.type.tensor_type.shape.dim[-1].dim_value)
     for node in graph.node:
         if node.op_type == "Constant" and "layers.0/self_attn/" in node.name:
             value = numpy_helper.to_array(node.attribute[0].t)

@@ -20,7 +20,7 @@ def _context() -> EncodedContext:
 
 def _found(form: int, start: int, end: int, mean: float = -1.0, over_rivals: float = 0.0) -> Evidence:
     numbers = {"characters": mean, "phonemes": mean}
-    rivals = {"characters_over_rivals": over_rivals / 2, "phonemes_over_rivals": over_rivals / 2}
+    rivals = {"over_rivals": over_rivals}
     return Evidence(form, start, end, numbers | rivals | text_features(np.zeros(1, np.float32)))
 
 
@@ -77,7 +77,7 @@ def test_only_new_ones_are_read_beside_known_ones() -> None:
 def test_what_is_not_worth_it_is_left_out() -> None:
     """A poor fit, or a sure loss against what else could have been said, is neither read nor a candidate any more."""
     verifier = FakeVerifier(READ)
-    found = [_found(0, 80, 110, mean=-2.9), _found(1, 80, 110, over_rivals=-40.0)]
+    found = [_found(0, 80, 110, mean=-2.9), _found(1, 80, 110, over_rivals=-20.0)]
     assert _reader(verifier).read(_context(), found, 0) == []
     assert verifier.asked == []
     poor = _reader(verifier, ReadingConfig(floor=-3.0, rivals_floor=-50.0))

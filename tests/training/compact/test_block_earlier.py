@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,8 +10,10 @@ from streaming.encoding.block_shape import BlockShape
 from streaming.model_folder import ModelFolder
 from training.compact.block_earlier import read_teacher, read_verifier
 from training.compact.recipe import StageError
+from training.export.activation_ranges import measure_ranges
 from training.export.folder import uncalibrated, write_model_folder
 from training.export.step_graph import export_step
+from training.export.step_writer import is_centred
 from training.export.verifier import export_verifier
 from training.models.block_encoder import BlockEncoder
 from training.models.heads import HeadConfig
@@ -76,7 +79,9 @@ def test_an_encoder_of_blocks_comes_back_as_a_teacher(tmp_path: Path) -> None:
     encoder.get_buffer("positions").normal_()
     for parameter in encoder.parameters():
         parameter.data += 0.05 * torch.randn(parameter.shape)
-    _, graph = export_step(encoder, BlockShape(block=8, right=4, look_back=2), tmp_path)
+    shape = BlockShape(block=8, right=4, look_back=2)
+    mel = np.random.default_rng(1).uniform(-1, 1, (80, 64)).astype(np.float32)
+    _, graph = export_step(encoder, shape, measure_ranges(encoder, shape, [mel], is_centred), tmp_path)
     found = read_teacher(folder(tmp_path / "model", {"step.onnx": graph}))
     assert not found.training
     assert len(encoder.state_dict()) == len(found.state_dict()) > 20

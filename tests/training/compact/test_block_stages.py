@@ -11,8 +11,10 @@ import torch
 from streaming.encoding.block_shape import BlockShape
 from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
+from streaming.spotting.span_centre import CENTRE_FILE, centre_of
 from training.compact import block_stages, stages
 from training.compact.__main__ import main
+from training.compact.block_earlier import read_teacher
 from training.compact.block_stretches import StretchConfig
 from training.compact.block_verifier import BlockVerifierConfig
 from training.compact.g2p import G2pConfig
@@ -20,9 +22,10 @@ from training.compact.recipe import CompactRecipe, Materials, StageError
 from training.compact.train_blocks import BlockTrainingConfig
 from training.compact.train_verifier import VerifierSchedule
 from training.export.folder import uncalibrated, write_model_folder
+from training.export.graphs import export_graph
 from training.export.verifier import export_verifier, lower_case_tokens
 from training.models.block_encoder import BlockEncoder
-from training.models.heads import HeadConfig
+from training.models.heads import HeadConfig, SpanTower
 from training.models.verifier import SpanVerifier, VerifierConfig
 
 WORDS, WIDTH = ("dog", "cat", "sun", "bird"), 64
@@ -65,7 +68,10 @@ def materials(tmp_path: Path, whisper_tokenizer: dict[str, Any], monkeypatch: py
         # The export would join weights that are equal.
         parameter.data += 0.05 * torch.randn(parameter.shape)
     files: dict[str, Path | bytes] = {"verifier.onnx": export_verifier(verifier, tmp_path)}
-    files |= {"audio.onnx": b"a", "g2p.onnx": b"g", "text.onnx": b"t", "spans.onnx": b"s", "background.npy": b"b"}
+    files |= {"audio.onnx": b"a", "g2p.onnx": b"g", "text.onnx": b"t", "background.npy": b"b"}
+    files["spans.onnx"] = tmp_path / "spans.onnx"
+    axes = {"pooled": {0: "n"}, "vectors": {0: "n"}}
+    export_graph(SpanTower(6 * 16, 16), {"pooled": torch.randn(2, 6 * 16)}, tmp_path / "spans.onnx", ["vectors"], axes)
     files["verifier_tokens.json"] = json.dumps(tokens).encode()
     spec: dict[str, Any] = {"name": "tiny", "context_samples": 48_000, "frame_samples": 320, "feature_width": 16}
     spec |= {
@@ -91,11 +97,27 @@ def test_stages_make_a_model_of_blocks(materials: Materials, tmp_path: Path) -> 
     assert made.spec.blocks == BlockShape()
     as_before = {"g2p.onnx", "text.onnx", "spans.onnx"}
     assert made.contents.keys() >= as_before | {"step.onnx", "verifier.onnx", "verifier_tokens.json", "background.npy"}
+    assert np.linalg.norm(centre_of(made)) > 0
     assert len(unpack_background(made.contents["background.npy"])) == 2
     encoder, first = block_stages.load_blocks(materials, RECIPE), teacher(block_stages.earlier_folder(materials))
     assert not torch.equal(encoder.conv1.weight, first.conv1.weight)
     assert made.contents["verifier.onnx"] != block_stages.earlier_folder(materials).contents["verifier.onnx"]
+    check_rewritten(materials, made)
     check_other_encoder(materials)
+
+
+def check_rewritten(materials: Materials, made: ModelFolder) -> None:
+    """A step that is written anew has the same weights; what is not heard by it stays, and so does the calibration."""
+    before = read_teacher(made).state_dict()
+    block_stages.rewriting_step(materials, RECIPE, made.path)
+    again = ModelFolder.load(made.path)
+    assert again.calibration.to_json() == made.calibration.to_json()
+    for name, content in made.contents.items():
+        assert name in {"step.onnx", "background.npy", CENTRE_FILE} or again.contents[name] == content
+    for name, weight in read_teacher(again).state_dict().items():
+        torch.testing.assert_close(weight, before[name], rtol=1e-6, atol=0)
+    with pytest.raises(StageError, match="does not hear blocks"):
+        block_stages.rewriting_step(materials, RECIPE, block_stages.earlier_folder(materials).path)
 
 
 def check_other_encoder(materials: Materials) -> None:
@@ -141,13 +163,13 @@ def test_the_earlier_model_may_be_named(materials: Materials, tmp_path: Path) ->
     assert block_stages.earlier_folder(materials).spec.name == "compact"
 
 
-@pytest.mark.parametrize("stage", ["blocks", "verify-blocks", "export-blocks"])
+@pytest.mark.parametrize("stage", ["blocks", "verify-blocks", "export-blocks", "rewrite-step"])
 def test_command_line_runs_the_stages(
     materials: Materials, stage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each is called with the steps and the earlier folder that were asked for; none needs Whisper."""
     seen: list[tuple[Materials, CompactRecipe]] = []
-    for name in ("teaching_blocks", "verifying_blocks", "exporting_blocks"):
+    for name in ("teaching_blocks", "verifying_blocks", "exporting_blocks", "rewriting_step"):
         monkeypatch.setattr(block_stages, name, lambda *given: seen.append(given[:2]))
     threads = torch.get_num_threads()
     options = ["--work", materials.work, "--data", materials.data, "--dictionary", materials.dictionary]

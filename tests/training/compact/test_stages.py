@@ -13,6 +13,7 @@ from streaming.entries import Entry, make_form
 from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
 from streaming.spotting.evidence import Evidence
+from streaming.spotting.span_centre import CENTRE_FILE
 from streaming.spotting.verifier import OnnxVerifier
 from tests.training.compact.small_runs import RECIPE, WORDS, run_to_features, write_index, write_stream
 from training.compact import stages
@@ -31,7 +32,14 @@ def test_stages_make_a_model(materials: Materials, tmp_path: Path) -> None:
     model = tmp_path / "model"
     stages.exporting(materials, RECIPE, model, {"licence": "none", "provenance": []})
     folder = ModelFolder.load(model)
-    assert folder.contents.keys() == {"audio.onnx", "spans.onnx", "text.onnx", "g2p.onnx", "background.npy"}
+    assert folder.contents.keys() == {
+        "audio.onnx",
+        "spans.onnx",
+        "text.onnx",
+        "g2p.onnx",
+        "background.npy",
+        CENTRE_FILE,
+    }
     assert len(unpack_background(folder.contents["background.npy"])) == 3
     index = write_index(tmp_path / "index", folder.encoder_id)
     with pytest.raises(StageError, match="1 stream gave no right candidate"):

@@ -140,6 +140,8 @@ class PlantedEncoder:
 class MeanSpanEncoder:
     """The mean of a span's parts, brought to unit norm."""
 
+    centre = np.zeros(4, np.float32)
+
     def embed(self, pooled: Floats) -> Floats:
         """float32[n, 6 * dim] -> float32[n, dim]."""
         mean = pooled.reshape(len(pooled), PARTS, -1).mean(axis=1)

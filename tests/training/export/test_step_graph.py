@@ -1,16 +1,19 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from torch import Tensor
 
 from streaming.encoding.block_shape import BlockShape
-from training.export.row_scales import quantise_rows
+from training.export.activation_ranges import measure_ranges
 from training.export.step_graph import StepGraph, export_step
+from training.export.step_writer import is_centred
 from training.models.block_encoder import BlockEncoder, BlockOutputs, block_mask
 from training.models.heads import HeadConfig
+from training.models.step_weights import step_weights
 
 SHAPE = BlockShape(block=8, right=4, look_back=2)
 BLOCKS = 6
@@ -22,13 +25,22 @@ def encoder() -> BlockEncoder:
     torch.manual_seed(5)
     made = BlockEncoder(width=32, heads=4, layers=2, head=HeadConfig(frame_width=32, width=24))
     made.get_buffer("positions").normal_()
+    for parameter in made.parameters():
+        # Norms and biases that do something.
+        parameter.data += 0.1 * torch.randn(parameter.shape)
     return made.eval()
 
 
 @pytest.fixture(scope="module")
 def graphs(encoder: BlockEncoder, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Its graphs in fp32 and in int8."""
-    return export_step(encoder, SHAPE, tmp_path_factory.mktemp("step"))
+    return export(encoder, tmp_path_factory.mktemp("step"))
+
+
+def export(encoder: BlockEncoder, work: Path) -> tuple[Path, Path]:
+    """With the ranges of the stretch that is heard."""
+    ranges = measure_ranges(encoder, SHAPE, [one.numpy() for one in stretch()[0]], is_centred)
+    return export_step(encoder, SHAPE, ranges, work)
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
@@ -41,7 +53,9 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 def stretch(n: int = 2) -> tuple[Tensor, Tensor]:
     """Log-mel of so many streams, and where in the position table they begin: the second one goes round it."""
     generator = torch.Generator().manual_seed(3)
-    return torch.randn(n, 80, 2 * BLOCKS * SHAPE.block, generator=generator), torch.tensor([0, 1480][:n])
+    return torch.randn(n, 80, 2 * BLOCKS * SHAPE.block, generator=generator).clamp(-1.5, 2), torch.tensor(
+        [0, 1480, 8][:n]
+    )
 
 
 def stepwise(encoder: BlockEncoder, run: onnxruntime.InferenceSession | None, n: int = 2) -> list[list[np.ndarray]]:
@@ -63,8 +77,8 @@ def stepwise(encoder: BlockEncoder, run: onnxruntime.InferenceSession | None, n:
         place = block % SHAPE.look_back * SHAPE.block
         where = slice(place, place + SHAPE.block)
         for layer in range(2):
-            state[f"keys_{layer}"][..., where] = torch.from_numpy(given[4 + 2 * layer])
-            state[f"values_{layer}"][:, :, where] = torch.from_numpy(given[5 + 2 * layer])
+            for name, new in ((f"keys_{layer}", given[4 + 2 * layer]), (f"values_{layer}", given[5 + 2 * layer])):
+                state[name][where] = torch.from_numpy(new)
         state["unheard"][:, where] = 0
         state["before"] = torch.from_numpy(given[3][:, SHAPE.block - 4 : SHAPE.block])
         found.append([given[0], given[1], given[2], given[3]])
@@ -108,10 +122,11 @@ def test_a_frame_sees_its_block_what_came_before_and_its_right_context(encoder: 
     assert (moved[1] > 1e-4).tolist() == [False, False, False, True, True]
 
 
-def test_whoever_shares_a_batch_changes_nothing(encoder: BlockEncoder, graphs: tuple[Path, Path]) -> None:
-    """A stream in int8 beside another one gets what it gets alone, to the last bit."""
+@pytest.mark.parametrize("n", [2, 3])
+def test_whoever_shares_a_batch_changes_nothing(encoder: BlockEncoder, graphs: tuple[Path, Path], n: int) -> None:
+    """A stream in int8 beside others gets what it gets alone, to the last bit."""
     run = session(graphs[1])
-    for together, alone in zip(stepwise(encoder, run, 2), stepwise(encoder, run, 1), strict=True):
+    for together, alone in zip(stepwise(encoder, run, n), stepwise(encoder, run, 1), strict=True):
         for part, own in zip(together, alone, strict=True):
             np.testing.assert_array_equal(part[:1], own)
 
@@ -124,9 +139,28 @@ def test_int8_is_near(encoder: BlockEncoder, graphs: tuple[Path, Path]) -> None:
     assert graphs[1].stat().st_size < graphs[0].stat().st_size
 
 
-def test_a_row_of_zeros_has_a_scale(tmp_path: Path, encoder: BlockEncoder, graphs: tuple[Path, Path]) -> None:
-    """Nothing heard at all, nothing kept: finite numbers."""
-    quantise_rows(graphs[0], tmp_path / "again.onnx")
-    inputs = {name: value.numpy() for name, value in StepGraph(encoder, SHAPE).example().items()}
-    for part in session(tmp_path / "again.onnx").run(None, inputs):
-        assert np.isfinite(part).all()
+def test_silence_and_noise_give_numbers(encoder: BlockEncoder, graphs: tuple[Path, Path]) -> None:
+    """Nothing heard at all, nothing kept, and values far beyond every range."""
+    for factor in (0, 1e4):
+        inputs = {name: value.numpy() for name, value in StepGraph(encoder, SHAPE).example().items()}
+        inputs["mel"] = inputs["mel"] + np.float32(factor)
+        for part in session(graphs[1]).run(None, inputs):
+            assert np.isfinite(part).all()
+
+
+def test_weights_are_read_back(encoder: BlockEncoder, graphs: tuple[Path, Path], tmp_path: Path) -> None:
+    """All but the matrices exactly; those as their integers say, which stay the same when they are written again."""
+    graph = onnx.load(str(graphs[1])).graph
+    found = {name: torch.from_numpy(value.copy()) for name, value in step_weights(graph).items()}
+    kept = encoder.state_dict()
+    assert found.keys() == kept.keys()
+    for name, value in found.items():
+        if value.ndim == 1 or name == "positions":
+            torch.testing.assert_close(value, kept[name], rtol=0, atol=0)
+        else:
+            torch.testing.assert_close(value, kept[name], rtol=0, atol=float(kept[name].abs().max()) / 250)
+    again = BlockEncoder(width=32, heads=4, layers=2, head=HeadConfig(frame_width=32, width=24)).eval()
+    again.load_state_dict(found)
+    twice = step_weights(onnx.load(str(export(again, tmp_path)[1])).graph)
+    for name, whole in twice.items():
+        np.testing.assert_allclose(whole, found[name].numpy(), rtol=1e-6)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from streaming.model_folder import render_spec, spec_digest
 from training.loop.config import ModelConfig
@@ -33,7 +33,7 @@ def rewritten(source: Path, target: Path, contents: dict[str, bytes | None], **s
 def without_rounding(content: bytes) -> bytes:
     """A served graph with its int8 weights whose activations are not rounded: integer products become float ones.
 
-    Both kinds of them: one scale for all activations, and one for each row.
+    Both kinds of them: scales of a whole tensor, computed while it runs, and constant ones.
     """
     model = onnx.load_model_from_string(content)
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -47,13 +47,21 @@ def without_rounding(content: bytes) -> bytes:
             model.graph.initializer.append(numpy_helper.from_array(weight, f"{node.name}_float"))
             node.op_type, node.input[:] = "MatMul", [node.input[0], f"{node.name}_float"]
         elif node.op_type == "QuantizeLinear":
-            # Divided by its scale, and not rounded; the product is multiplied by it again.
-            rows, scale, _ = node.input
-            node.op_type, node.input[:] = "Div", [rows, scale.removesuffix("_each") + "_scale"]
-            del node.attribute[:]
+            node.op_type, node.input[:] = "Identity", node.input[:1]
+        elif node.op_type == "Pad":
+            # With zeros, which need no integer for 0.
+            del node.input[2:]
         elif node.op_type == "MatMulIntegerToFloat":
-            name = f"{node.input[1]}_float"
-            weight = arrays[node.input[1]].astype(np.float32) * arrays[node.input[3]]
-            model.graph.initializer.append(numpy_helper.from_array(weight, name))
-            node.op_type, node.domain, node.input[:] = "MatMul", "", [node.input[0], name]
+            x, whole, _, scale, _, *bias = node.input
+            name = f"{node.output[0]}_float"
+            product = helper.make_node("MatMul", [x, name], [f"{name}_product"])
+            added = helper.make_node("Add", [product.output[0], bias[1]], list(node.output)) if bias else None
+            if added is None:
+                product.output[0] = node.output[0]
+            at = list(model.graph.node).index(node)
+            model.graph.node.remove(node)
+            cast = helper.make_node("Cast", [whole], [f"{name}_cast"], to=TensorProto.FLOAT)
+            made = [cast, helper.make_node("Mul", [cast.output[0], scale], [name]), product, added]
+            for one in reversed([one for one in made if one is not None]):
+                model.graph.node.insert(at, one)
     return model.SerializeToString()  # type: ignore[no-any-return]
