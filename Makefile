@@ -20,7 +20,7 @@ help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 hints: $(BASE) ## Install into .venv, then stream the bundled recordings and print the hints as they come
-	@echo "Streaming the six bundled recordings (36 s of speech) against the bundled glossary."
+	@echo "Streaming the six bundled recordings (36 s of speech, 39 s with the pauses between) against the bundled glossary."
 	@$(BIN)/termcue listen sample
 
 test: $(DEV) ## Install the development tools into .venv, then run all tests
@@ -60,7 +60,7 @@ clean: ## Remove the environments, builds and caches
 $(BASE): pyproject.toml
 	@if [ -z "$(PYTHON)" ]; then echo "No Python 3.11, 3.12 or 3.13 on the path: install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then echo "$(PYTHON) cannot make a virtual environment: on Debian and Ubuntu run 'apt-get install python3-venv' first." >&2; exit 1; fi
-	@echo "Installing TermCue into $(VENV) with $$($(PYTHON) --version) (once; about 70 MB to download)."
+	@echo "Installing TermCue into $(VENV) with $$($(PYTHON) --version) (once; about 140 MB to download)."
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install --editable .

@@ -9,6 +9,7 @@ from pathlib import Path
 from app.allocator import giving_back
 from app.desk import Desk, Edition
 from app.glossaries import SAMPLE_ID, open_glossary, open_published
+from app.glossary_notes import report_logger
 from app.notes import counted, note
 from app.page_access import PageKeys, page_address
 from app.places import Places
@@ -29,6 +30,8 @@ from streaming.sessions.catalogue_watch import CatalogueWatch
 
 # Speakers of the bundled recordings, for the list on the page.
 _TITLES = {"austen": "Sense and Sensibility", "jfk": "Kennedy, 1961"}
+# Who runs the page owns its glossaries.
+_TELL_REPORT = report_logger(log_terms=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ def staged(demonstration: Demonstration, names: Sequence[str]) -> Iterator[Stage
     metrics, slots = ServerMetrics(), ComputeSlots(demonstration.config.threads)
     model = for_many(load_model(folder, provider), slots, metrics.batched)
     serve = partial(serve_glossary, model)
-    named = sources_of(names, serve, folder, places, provider)
+    named = sources_of(names, serve, folder, places, provider, _TELL_REPORT)
     uploaded: set[str] = set()
 
     def sources() -> Mapping[str, Source]:
@@ -149,12 +152,12 @@ def serve_page_alone(demonstration: Demonstration) -> None:
 
 def _catalogue(model: Model, names: Sequence[str], places: Places, provider: Provider) -> Catalogue:
     if names:
-        opened = [open_glossary(name, model.folder, places, provider) for name in names]
+        opened = [open_glossary(name, model.folder, places, provider, _TELL_REPORT) for name in names]
     else:
         there = published(places.data)
         opened = open_published(there, model.folder, places) if there else []
         if SAMPLE_ID not in there:
-            opened = [open_glossary(None, model.folder, places, provider), *opened]
+            opened = [open_glossary(None, model.folder, places, provider, _TELL_REPORT), *opened]
     return catalogue_of(model, by_id(opened))
 
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from app.notes import counted
 from app.probe_model import matmul_model
+from app.training_extra import INSTALL_TRAINING
 from streaming.errors import TermCueError
 
 if TYPE_CHECKING:
@@ -85,8 +87,7 @@ def training_extra() -> Check:
     """Whether the extra `train` is complete, without loading any of it."""
     missing = [name for name in TRAINING if not _is_installed(name)]
     if missing:
-        cure = "to train: pip install 'termcue[train]'"
-        return Check("training", "absent", f"{', '.join(missing)} not installed; {cure}")
+        return Check("training", "absent", f"{', '.join(missing)} not installed; to train, {INSTALL_TRAINING}")
     return Check("training", "ok", f"all {len(TRAINING)} distributions are there; try them: termcue doctor --training")
 
 
@@ -237,9 +238,8 @@ def _speed_of(folder: "ModelFolder") -> str:
 
     model = load_model(folder)
     kept = model.frames.open().nbytes / 1e6
-    return (
-        f"one core holds about {sessions_held(model, 1)} people who speak, and the encoder keeps {kept:.1f} MB of each"
-    )
+    people = counted(sessions_held(model, 1), "person who speaks", "people who speak")
+    return f"one core holds about {people}, and the encoder keeps {kept:.1f} MB of each"
 
 
 def _index_state(data_dir: Path, glossary_id: str, encoder_id: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.doctor import TRAINING, Check, guarded
+from app.training_extra import INSTALL_TRAINING
 
 GIB = 2**30
 _LEAST_FREE = GIB
@@ -35,7 +36,7 @@ def _versions() -> Iterator[Check]:
         try:
             yield Check(name, "ok", version(name))
         except PackageNotFoundError:
-            yield Check(name, "failed", "not installed; install it: pip install 'termcue[train]'")
+            yield Check(name, "failed", f"not installed; install it, {INSTALL_TRAINING}")
 
 
 def _trials() -> Iterator[Check]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.glossaries import GlossarySettings, id_of, open_glossary, read_glossaries
 from app.places import Places
 from app.progress import progress_bar
+from app.training_extra import require_training
 from index_builder.surface import spoken_forms
 from streaming.durable import replace_file
 from streaming.errors import SettingError
@@ -67,6 +68,7 @@ def open_encoder(path: Path | None, provider: "Provider") -> "RowEncoder":
         return OnnxEncoder(ModelFolder.load(path or BUNDLED), _spell, provider=provider)
     if not path.exists():
         raise SettingError(f"there is no model {path}; {_instead_of(path)}")
+    require_training("a checkpoint", "torch", "transformers", "peft")
     from training.evaluation.retriever import open_checkpoint
 
     return open_checkpoint(path, provider)

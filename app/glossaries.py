@@ -1,12 +1,13 @@
 """Glossaries as the user names them -> indexes: published ids, bare files (built once, then cached), the sample."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.glossary_notes import tell_report
+from app.glossary_notes import TellReport, tell_report
 from app.notes import note
 from app.places import Places
 from app.progress import progress_bar
@@ -33,6 +34,7 @@ SAMPLE_ID = "sample"
 # Part of the cache's key: raised whenever the same file is read into other entries.
 READING = "5"
 _NO_ID = re.compile(r"[^a-z0-9._-]+")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,16 @@ class GlossarySettings:
         return written | {"aliases": "" if self.aliases is None else self.aliases.name}
 
 
-def open_glossary(name: str | None, folder: ModelFolder, places: Places, provider: Provider = "cpu") -> OpenGlossary:
+def open_glossary(
+    name: str | None,
+    folder: ModelFolder,
+    places: Places,
+    provider: Provider = "cpu",
+    tell: TellReport = tell_report,
+) -> OpenGlossary:
     """The index of a glossary file or a published id; the bundled sample if `name` is None.
 
-    A file that is not indexed yet is embedded on `provider`.
+    A file that is not indexed yet is embedded on `provider`; `tell` is given the report of a file.
 
     Raises:
         GlossaryError: it is neither, or the file holds nothing usable.
@@ -65,9 +73,9 @@ def open_glossary(name: str | None, folder: ModelFolder, places: Places, provide
     if name is None:
         from app.samples import glossary_path
 
-        return _open_file(glossary_path(), SAMPLE_ID, folder, places, provider)
+        return _open_file(glossary_path(), SAMPLE_ID, folder, places, provider, tell)
     if Path(name).exists():
-        return open_file(Path(name), folder, places, provider)
+        return open_file(Path(name), folder, places, provider, tell)
     known = published(places.data)
     if name in known:
         return OpenGlossary(name, load_current(places.data, name, folder.encoder_id))
@@ -109,7 +117,7 @@ def note_untranslated(layers: Sequence[OpenGlossary], lang: str | None) -> None:
 
 
 def open_published(ids: Sequence[str], folder: ModelFolder, places: Places) -> list[OpenGlossary]:
-    """Those of the published glossaries that can be used; any other is told and left out.
+    """Those of the published glossaries that can be used; any other is left out, and the log says why.
 
     Raises:
         IndexFolderError: none can be used.
@@ -119,7 +127,7 @@ def open_published(ids: Sequence[str], folder: ModelFolder, places: Places) -> l
         try:
             index = load_current(places.data, glossary_id, folder.encoder_id)
         except IndexFolderError as error:
-            note(f"error: {glossary_id} is left out: {error}")
+            logger.error("%s is left out: %s", glossary_id, error, extra={"glossary": glossary_id})
         else:
             opened.append(OpenGlossary(glossary_id, index))
     if not opened:
@@ -140,14 +148,19 @@ def open_file(
     folder: ModelFolder,
     places: Places,
     provider: Provider = "cpu",
+    tell: TellReport = tell_report,
     is_stopping: Callable[[], bool] = bool,
+    *,
+    glossary_id: str = "",
 ) -> OpenGlossary:
-    """The index of a glossary file under the file's name; it is no longer built once `is_stopping`.
+    """The index of a glossary file under an id or else the file's name; it is no longer built once `is_stopping`.
+
+    `tell` is given its report.
 
     Raises:
         GlossaryError: it cannot be read, holds nothing usable, or was not built.
     """
-    return _open_file(path, id_of(path), folder, places, provider, is_stopping)
+    return _open_file(path, glossary_id or id_of(path), folder, places, provider, tell, is_stopping)
 
 
 def _open_file(
@@ -156,6 +169,7 @@ def _open_file(
     folder: ModelFolder,
     places: Places,
     provider: Provider,
+    tell: TellReport,
     is_stopping: Callable[[], bool] = bool,
 ) -> OpenGlossary:
     def build(file: GlossaryFile, version: str) -> tuple[TermIndex, IndexReport]:
@@ -165,7 +179,7 @@ def _open_file(
 
     options = {"id": glossary_id, "reading": READING}
     cached = cached_index(path, places.indexes, folder.encoder_id, build, options=options)
-    tell_report(cached.report, path)
+    tell(cached.report, path)
     return OpenGlossary(glossary_id, cached.index)
 
 
@@ -222,26 +236,3 @@ def build_with(
             cache=cache,
         )
     return index, IndexReport.of(glossary, index, time.monotonic() - started)
-
-
-def count_forms(glossary: Glossary) -> int:
-    """Spoken forms of all entries."""
-    return sum(len(entry.forms) for entry in glossary.entries)
-
-
-def checked_report(glossary: Glossary, seconds: float) -> IndexReport:
-    """The report of a glossary that was read and not built: it has no version."""
-    return IndexReport(
-        id=glossary.name,
-        version="",
-        rows=glossary.rows,
-        entries=len(glossary.entries),
-        merged=glossary.merged,
-        forms=count_forms(glossary),
-        rejected=glossary.rejected,
-        warnings=glossary.warnings,
-        seconds=round(seconds, 3),
-        target_langs=glossary.target_langs,
-        form_kinds=glossary.form_kinds,
-        readings=glossary.readings,
-    )

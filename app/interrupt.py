@@ -1,7 +1,9 @@
 """Ctrl-C as the end of a source: what was heard is still worked on; a second Ctrl-C stops at once."""
 
+import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from streaming.audio import AudioFormat
@@ -53,3 +55,22 @@ class UntilInterrupt:
         self.is_interrupted = True
         if self._is_waiting:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def on_first_interrupt(act: Callable[[], object]) -> Iterator[None]:
+    """Inside the context the first Ctrl-C calls `act`, on the running event loop; for the main thread."""
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+        act()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)

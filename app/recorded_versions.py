@@ -1,13 +1,14 @@
 """The versions of glossaries that a recorded session listened for, where they are still there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.glossaries import open_file
+from app.glossaries import id_of, open_file
 from app.notes import note
 from app.places import Places
+from app.replayed_glossaries import glossary_moves
 from app.wiring import Model, OpenGlossary, serve_glossary, serve_layers
 from index_builder.publish import (
     cached_version,
@@ -23,6 +24,7 @@ from streaming.errors import GlossaryError, IndexFolderError
 from streaming.index.layered_index import VERSION_SEPARATOR
 from streaming.session import ServedGlossary
 from streaming.sessions.catalogue import SEPARATOR
+from streaming.sessions.recorded_session import RecordedSession
 from streaming.term_index import TermIndex
 
 
@@ -34,7 +36,7 @@ class RecordedVersions:
         model: that hears the replay.
         places: where glossaries are published.
         provider: on what a file is embedded.
-        files: glossary files by the ids under which they were served.
+        files: glossary files by the ids that the recording has for them.
     """
 
     model: Model
@@ -64,18 +66,25 @@ class RecordedVersions:
                 f"nor kept of a file; give the file as it was then: --glossary FILE, or where it is published: "
                 f"--data-dir DIR"
             )
-        return OpenGlossary(glossary_id, load_current(home, glossary_id, folder.encoder_id))
+        try:
+            return OpenGlossary(glossary_id, load_current(home, glossary_id, folder.encoder_id))
+        except IndexFolderError as error:
+            raise IndexFolderError(
+                f"{error}; or replay with its file: --glossary FILE, which is taken for the recorded "
+                f"glossary by its name, {glossary_id}, or where only one was recorded"
+            ) from error
 
     def _open_file(self, glossary_id: str, version: str) -> OpenGlossary:
         path = self.files[glossary_id]
-        index = open_file(path, self.model.folder, self.places, self.provider).index
+        opened = open_file(path, self.model.folder, self.places, self.provider, glossary_id=glossary_id)
+        index = opened.index
         if index.version != version:
             kept = "" if self._exact(glossary_id, version) is None else "; without --glossary, it is replayed as it was"
             note(
                 f"{path} is not what the session listened for: its version is {index.version}, not {version}, by "
                 f"content, name and model{kept}"
             )
-        return OpenGlossary(glossary_id, index)
+        return opened
 
     def _exact(self, glossary_id: str, version: str) -> TermIndex | None:
         """That version, published or kept of a file that was served; None where it is gone or of another model."""
@@ -86,6 +95,15 @@ class RecordedVersions:
                 with suppress(IndexFolderError):
                     return load_version(version_folder(home, glossary_id, name), encoder_id)
         return cached_version(self.places.indexes, version, encoder_id)
+
+
+def files_by_id(paths: Sequence[Path], recording: RecordedSession) -> dict[str, Path]:
+    """Which recorded glossary each file stands for: by its name, and a single one for the only one there is."""
+    moves = [] if recording.begin is None else glossary_moves(recording, recording.begin)
+    recorded = {layer for move in moves for layer in move.glossary_id.split(SEPARATOR)}
+    if len(paths) == len(recorded) == 1:
+        return {recorded.pop(): paths[0]}
+    return {id_of(path): path for path in paths}
 
 
 def is_same_version(one: str, other: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.glossaries import build_with, checked_report
+from app.glossaries import build_with
 from app.linting import linted
 from app.notes import note
 from app.places import Places
@@ -56,7 +56,7 @@ def checked(review: Review, files: Sequence[GlossaryFile], places: Places, start
         index, built = build_with(review.glossary, files, review.folder, "check", places, review.provider)
         report = replace(review(index, built), version="")
     else:
-        read = checked_report(review.glossary, 0.0)
+        read = _checked_report(review.glossary, 0.0)
         report = linted(read, review.glossary, review.folder, None, review.provider)
     return replace(report, seconds=round(time.monotonic() - started, 3))
 
@@ -70,3 +70,21 @@ def write_page(path: Path, report: IndexReport, glossary: Glossary) -> None:
             f"cannot write the page {path}: {error.strerror or error}; name a file in a folder that is there"
         ) from error
     note(f"the report is in {path}")
+
+
+def _checked_report(glossary: Glossary, seconds: float) -> IndexReport:
+    """The report of a glossary that was read and not built: it has no version."""
+    return IndexReport(
+        id=glossary.name,
+        version="",
+        rows=glossary.rows,
+        entries=len(glossary.entries),
+        merged=glossary.merged,
+        forms=sum(len(entry.forms) for entry in glossary.entries),
+        rejected=glossary.rejected,
+        warnings=glossary.warnings,
+        seconds=round(seconds, 3),
+        target_langs=glossary.target_langs,
+        form_kinds=glossary.form_kinds,
+        readings=glossary.readings,
+    )

@@ -1,17 +1,18 @@
 """A command line of a command that trains -> the settings of its run."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from app.training_extra import require_training
+
 if TYPE_CHECKING:
     from training.loop.config import TrainConfig
 
-_NEEDED = ("torch", "transformers", "accelerate", "peft", "tensorboard")
+_NEEDED = ("torch", "transformers", "accelerate", "peft", "tensorboard", "ijson")
 
 
 def settings_of(context: click.Context, options: Mapping[str, Any]) -> "TrainConfig":
@@ -21,7 +22,7 @@ def settings_of(context: click.Context, options: Mapping[str, Any]) -> "TrainCon
         UsageError: a preset and a file were both asked for.
         SettingError: options that contradict each other, or a file that holds no settings.
     """
-    require_training()
+    require_training("training", *_NEEDED)
     from training.loop.overrides import configured, overridden
     from training.loop.settings import read_file
 
@@ -65,12 +66,3 @@ def with_training_glossary(config: "TrainConfig") -> "TrainConfig":
     if config.data.glossary is None:
         return config
     return replace(config, data=replace(config.data, glossary=training_glossary(config.data.glossary)))
-
-
-def require_training() -> None:
-    """Raise SettingError where the extra `train` is not installed."""
-    from streaming.errors import SettingError
-
-    missing = [module for module in _NEEDED if find_spec(module) is None]
-    if missing:
-        raise SettingError(f"training needs {', '.join(missing)}; install them: pip install 'termcue[train]'")

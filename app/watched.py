@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from app.glossaries import id_of, open_file
+from app.glossary_notes import TellReport, tell_report
 from app.notes import counted
 from app.places import Places
 from app.wiring import OpenGlossary
@@ -101,12 +102,13 @@ def sources_of(
     folder: ModelFolder,
     places: Places,
     provider: Provider,
+    tell: TellReport = tell_report,
     is_stopping: Callable[[], bool] = bool,
 ) -> Callable[[], Mapping[str, Source]]:
     """Where these glossaries come from, files and published ids, by the ids they are served under.
 
-    Without names it is all that is published at the time when it is asked for. Files are no longer indexed once
-    `is_stopping`.
+    Without names it is all that is published at the time when it is asked for. `tell` is given the report of a file
+    whenever it is read; files are no longer indexed once `is_stopping`.
     """
 
     def published_glossary(glossary_id: str) -> Source:
@@ -118,7 +120,7 @@ def sources_of(
     for name in names:
         path = Path(name)
         if path.exists():
-            opened = partial(open_file, path, folder, places, provider, is_stopping)
+            opened = partial(open_file, path, folder, places, provider, tell, is_stopping)
             named[id_of(path)] = SavedGlossary(path, opened, serve)
         else:
             named[name] = published_glossary(name)

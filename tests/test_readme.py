@@ -2,13 +2,16 @@
 
 import ast
 import importlib
+import json
 import re
 from pathlib import Path
 
 import click
 import pytest
+import soundfile
 
-from app.cli import cli
+from app.cli import cli, run
+from app.samples import glossary_path, recordings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,6 +26,30 @@ def test_example_imports_what_exists(example: str) -> None:
     for node in imports:
         module = importlib.import_module(node.module or "")
         assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def test_embedded_it_hears_what_the_command_hears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example for engineers gives the hints that `termcue listen` gives."""
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / ".local" / "share" if name == "XDG_DATA_HOME" else tmp_path))
+    monkeypatch.chdir(tmp_path)
+    samples, rate = soundfile.read(recordings()[-1].path)
+    soundfile.write("talk.wav", samples, rate)
+    assert run(["reindex", str(glossary_path()), "--id", "talks"]) == 0
+    capsys.readouterr()
+    # So low that terms are hinted, however the model is calibrated.
+    example = PYTHON_EXAMPLES[0].replace('Sensitivity("booth")', 'Sensitivity("booth", threshold=0.1)')
+    assert run(["listen", "talk.wav", "--glossary", "talks", "--threshold", "0.1", "--json"]) == 0
+    messages = map(json.loads, capsys.readouterr().out.splitlines())
+    hints = [(f"{m['term']} {m['translation']}", m["start"], m["score"]) for m in messages if m["type"] == "TermHint"]
+    exec(compile(example, "README.md", "exec"), {})
+    shown = [line.split(" ") for line in capsys.readouterr().out.splitlines()]
+    assert hints
+    assert [" ".join(words) for _, *words, _ in shown] == [text for text, _, _ in hints]
+    for (start, *_, score), (_, start_s, probability) in zip(shown, hints, strict=True):
+        assert (float(start), float(score)) == pytest.approx((start_s, probability), abs=0.01)
 
 
 def test_every_command_is_described() -> None:

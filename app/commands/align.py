@@ -10,6 +10,7 @@ import click
 from app.notes import counted, note
 from app.options import FiniteRange, NamedPath, json_option
 from app.progress import progress_bar
+from app.training_extra import require_training
 
 if TYPE_CHECKING:
     from training.corpus.cutting import AudioFormat
@@ -104,6 +105,7 @@ def align(
     Written are term_level_chunks.json with its audio, contexts.jsonl if asked for, and align/rejected.jsonl with each
     segment that cannot be used and why. A run that was stopped goes on where it was.
     """
+    require_training("align", "ijson", "praatio")
     from app.training_glossary import training_glossary
     from training.corpus.align import REJECTED
     from training.corpus.align import align as align_corpus

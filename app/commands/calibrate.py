@@ -8,6 +8,7 @@ import click
 
 from app.notes import counted, note
 from app.options import NamedPath, data_dir_option, json_option, provider_option
+from app.training_extra import require_training
 
 if TYPE_CHECKING:
     from streaming.encoding.providers import Provider
@@ -49,6 +50,7 @@ def calibrate(
     data_dir: Path | None,
 ) -> None:
     """Fit the probabilities of a model folder, and the thresholds for false hints per hour, to development speech."""
+    require_training("calibrate", "ijson", "sklearn", "matplotlib")
     from app.evaluating import check_target, hear, hearing_with, parse_speech, write_result
     from training.evaluation.fit_streams import fit_streams
     from training.export.folder import recalibrate

@@ -8,6 +8,7 @@ import click
 
 from app.notes import counted, note
 from app.options import FiniteRange, NamedPath, data_dir_option, json_option, provider_option
+from app.training_extra import require_training
 
 if TYPE_CHECKING:
     from streaming.encoding.providers import Provider
@@ -97,6 +98,7 @@ def evaluate(
     **options: Any,  # noqa: ANN401 - the options of one of both kinds of evaluation
 ) -> None:
     """Judge a model folder or a checkpoint on rows (--samples), on long streams (--stream), or both."""
+    require_training("evaluate", "ijson", "sklearn", "matplotlib")
     from app.evaluating import check_target, write_result
 
     if not samples and not streams:

@@ -8,6 +8,7 @@ import click
 
 from app.notes import note
 from app.options import NamedPath, json_option, model_option
+from app.training_extra import require_training
 
 if TYPE_CHECKING:
     from training.export.parts import Format
@@ -59,7 +60,7 @@ def export(
     The speech gives the background against which every form of a glossary is judged; a minute will do, several
     voices are better. The folder of --model gives the pronunciations. `termcue calibrate` then sets thresholds.
     """
-    _require_training()
+    require_training("export", "torch", "transformers", "peft", "onnx")
     from app.milestones import part_progress
     from app.samples import recordings
     from app.wiring import load_folder
@@ -92,16 +93,6 @@ def export(
             click.echo(f"{part:<12} " + ", ".join(f"{key} {value:.3g}" for key, value in values.items()))
     told_of = "it has the thresholds of the model that it began with; set" if kept else "set"
     note(f"wrote {exported.encoder_id} to {out_dir}; {told_of} its own with termcue calibrate --model {out_dir}")
-
-
-def _require_training() -> None:
-    from importlib.util import find_spec
-
-    from streaming.errors import SettingError
-
-    missing = [module for module in ("torch", "transformers", "onnx") if find_spec(module) is None]
-    if missing:
-        raise SettingError(f"export needs {', '.join(missing)}; install them: pip install 'termcue[train]'")
 
 
 def read_facts(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import click
 
 from app.notes import counted, note
 from app.options import FiniteRange, NamedPath, json_option
+from app.training_extra import require_training
 
 _SHOWN = 5
 EPILOG = """\b
@@ -42,6 +43,7 @@ def merge(
     repeated where segment, audio and terms are the same. Memory does not grow with the files, and FILE is written whole
     or not at all, never over one that is there.
     """
+    require_training("merge", "ijson")
     from streaming.errors import SettingError
     from training.corpus.lines import BadRows
     from training.corpus.merge import merge_rows, shards_without

@@ -8,6 +8,7 @@ import click
 
 from app.notes import counted, note
 from app.options import NamedPath, json_option, provider_option
+from app.training_extra import require_training
 
 EPILOG = """\b
 Examples:
@@ -64,7 +65,7 @@ def mine_negatives(
 
     A term is never a negative of a row that holds it, a variant, an alias or a translation of it.
     """
-    _require_training()
+    require_training("mining", "torch", "transformers", "peft", "ijson")
     from app.progress import progress_bar
     from app.training_glossary import training_glossary
     from training.corpus.glossary import TrainingGlossary, TrainingTerm, read_training_glossary
@@ -108,13 +109,3 @@ def _check_bank(terms: tuple[str, ...]) -> None:
 
     if len(terms) < 2:
         raise SettingError(f"{counted(len(terms), 'term')} cannot be told apart; give --glossary with more of them")
-
-
-def _require_training() -> None:
-    from importlib.util import find_spec
-
-    from streaming.errors import SettingError
-
-    missing = [module for module in ("torch", "transformers", "ijson") if find_spec(module) is None]
-    if missing:
-        raise SettingError(f"mining needs {', '.join(missing)}; install them: pip install 'termcue[train]'")

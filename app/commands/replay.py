@@ -26,8 +26,9 @@ Examples:
     "--glossary",
     multiple=True,
     metavar="FILE",
-    help="Glossary file to replay with, may be repeated. Published versions are found by themselves, and files that "
-    "were served while their index is kept.",
+    help="Glossary file to replay with, may be repeated: it stands for the recorded glossary of its name, a single one "
+    "for the only one. Published versions are found by themselves, and files that were served while their index is "
+    "kept.",
 )
 @json_option
 @model_option
@@ -46,9 +47,8 @@ def replay(
     DIR is the folder of one session, or that of `serve --record` with many. What was otherwise, such as the model or
     the version of the glossary, is told; the exit code is 1 where hints differ.
     """
-    from app.glossaries import id_of
     from app.places import Places
-    from app.recorded_versions import RecordedVersions, is_same_version
+    from app.recorded_versions import RecordedVersions, files_by_id, is_same_version
     from app.replay_lines import print_replay
     from app.replaying import replay as replay_session
     from app.wiring import load_folder, load_model
@@ -57,12 +57,12 @@ def replay(
 
     folders = session_folders(recordings)
     loaded = load_model(load_folder(model), provider)
-    files = {id_of(Path(name)): Path(name) for name in glossary}
-    versions = RecordedVersions(loaded, Places.of(data_dir), provider, files)
+    places, files = Places.of(data_dir), [Path(name) for name in glossary]
     has_failed = False
     for folder in folders:
         try:
             recording = RecordedSession.read(folder)
+            versions = RecordedVersions(loaded, places, provider, files_by_id(files, recording))
             done = replay_session(recording, loaded.folder.encoder_id, versions.load, is_same_version)
         except TermCueError as error:
             if len(folders) == 1:

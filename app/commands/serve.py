@@ -88,6 +88,7 @@ def serve(
 
     share_pools(limits["threads"])
     from app.glossaries import open_glossary, open_published
+    from app.glossary_notes import report_logger
     from app.places import Places
     from app.serving import recorder_into, sessions_held, set_up_server_log
     from app.tls import server_tls
@@ -134,11 +135,12 @@ def serve(
     loaded = for_many(load_model(folder, provider), slots, metrics.batched)
     stopping = threading.Event()
     serve_one = partial(serve_glossary, loaded)
-    sources = sources_of(glossary, serve_one, folder, places, provider, stopping.is_set)
+    tell_report = report_logger(log_terms=log_terms)
+    sources = sources_of(glossary, serve_one, folder, places, provider, tell_report, stopping.is_set)
     # Asked before the glossaries are read, so that what is published meanwhile is noticed.
     stamps = {name: source.stamp() for name, source in sources().items()}
     # A glossary that was asked for must open; of all the published ones, those that can.
-    asked = [open_glossary(name, folder, places, provider) for name in glossary]
+    asked = [open_glossary(name, folder, places, provider, tell_report) for name in glossary]
     catalogue = catalogue_of(loaded, by_id(asked or open_published(names, folder, places)))
     listed = ", ".join(f"{name} ({counted(each.terms, 'term')})" for name, each in catalogue.items())
 

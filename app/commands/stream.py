@@ -1,7 +1,7 @@
 """`termcue stream`: the websocket client; its output is that of `termcue listen`."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import TYPE_CHECKING
 
 import click
@@ -101,6 +101,8 @@ def stream(
 
     SOURCE is an audio file, "-" for raw s16le mono on standard input, "mic" for the microphone, or "sample".
 
+    Ctrl-C ends the audio: the last hints and the sum still come. A second Ctrl-C stops at once.
+
     Ends with 0 after the last hint, 1 where the server refuses the stream or stays away, 2 for wrong usage.
     """
     if list_devices:
@@ -139,18 +141,30 @@ def stream(
         give_up_s=give_up,
         notify=note,
     )
-    asyncio.run(_show_hints(url, audio, options, JsonLines() if as_json else HintTable(note)))
+    is_interrupted = asyncio.run(_show_hints(url, audio, options, JsonLines() if as_json else HintTable(note)))
+    # A microphone has no other end; any other source was not heard to its own.
+    if is_interrupted and source != MICROPHONE:
+        raise click.Abort
 
 
-async def _show_hints(url: str, audio: "Source", options: "StreamOptions", sink: "Sink") -> None:
+async def _show_hints(url: str, audio: "Source", options: "StreamOptions", sink: "Sink") -> bool:
+    """Show all messages; whether Ctrl-C ended the audio."""
+    from app.interrupt import on_first_interrupt
     from streaming.client import stream_hints
     from streaming.errors import WireError
     from streaming.protocol import Error
 
     # Closed here whatever the sink raises: the event loop would close the generators in no order.
-    async with aclosing(stream_hints(url, audio.chunks(), options)) as messages:
-        with sink:
+    interrupted = asyncio.Event()
+    async with aclosing(stream_hints(url, audio.chunks(), options, interrupted)) as messages:
+        with sink, ExitStack() as stack:
+            has_begun = False
             async for message in messages:
+                if not has_begun:
+                    # Before, there is nothing that could still come.
+                    stack.enter_context(on_first_interrupt(interrupted.set))
+                    has_begun = True
                 sink.show(message)
                 if isinstance(message, Error) and message.code in KEY_ERRORS:
                     raise WireError(f"{url} {KEY_ERRORS[message.code]}")
+    return interrupted.is_set()

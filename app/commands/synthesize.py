@@ -10,6 +10,7 @@ import click
 
 from app.notes import counted, note
 from app.options import FiniteRange, NamedPath, json_option
+from app.training_extra import require_training
 
 if TYPE_CHECKING:
     from training.speech.script import SaidTerm
@@ -137,6 +138,7 @@ def synthesize(
     Each row of DIR/manifest.jsonl tells where each term and each word is; `termcue train` reads it. A run that was
     stopped goes on where it stopped; new terms, voices or copies are added to what is there.
     """
+    require_training("synthesize", "ijson")
     from app.progress import progress_bar
     from training.speech.effects import Effects
     from training.speech.script import Script

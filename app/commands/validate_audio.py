@@ -9,6 +9,7 @@ import click
 from app.notes import counted, note
 from app.options import json_option
 from app.progress import progress_bar
+from app.training_extra import require_training
 
 EPILOG = """\b
 Examples:
@@ -36,6 +37,7 @@ def validate_audio(paths: tuple[Path, ...], workers: int, as_json: bool) -> None
     PATHS are sound files, folders of them, and files of training rows or segments, whose audio is checked as far as
     each row uses it. Each bad one is listed with its reason; the exit status is 1 if there is any.
     """
+    require_training("validate-audio", "ijson")
     from training.corpus.audio_checks import check_all
 
     started = time.monotonic()

@@ -127,6 +127,8 @@ export class BoothView {
     if (row?.verdict) parts.term.append(Object.assign(document.createElement("b"), { className: "count", textContent: row.verdict === "right" ? " ✓" : " ✗" }));
     parts.first.textContent = row ? row.translations[this.langs[0]] ?? "–" : "";
     parts.second.textContent = row && this.langs.length > 1 ? row.translations[this.langs[1]] ?? "–" : "";
+    // The whole text, where three lines cannot hold it.
+    for (const cell of [parts.first, parts.second]) cell.title = cell.textContent;
     parts.first.lang = this.langs[0] ?? "";
     parts.second.lang = this.langs[1] ?? "";
     for (const button of parts.acts.children) {

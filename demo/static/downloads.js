@@ -10,11 +10,18 @@ export function toJsonl(messages) {
   return messages.map((message) => `${JSON.stringify(message)}\n`).join("");
 }
 
-/** RFC 4180 with a heading. A cell that a spreadsheet would compute begins with an apostrophe. */
-export function toCsv(hints) {
-  const rows = hints.map((hint) => COLUMNS.map((name) =>
-    cell(name === "latency_ms" ? hint.latency_ms.since_term_end : hint[name])).join(","));
-  return `${[COLUMNS.join(","), ...rows].join("\r\n")}\r\n`;
+/**
+ * RFC 4180 with a heading. A cell that a spreadsheet would compute begins with an apostrophe. Of the languages that are
+ * shown, the first is the hint's own translation; each other one has a column of its own beside it.
+ */
+export function toCsv(hints, langs = []) {
+  const beside = COLUMNS.indexOf("translation") + 1;
+  const others = langs.slice(1);
+  const heading = COLUMNS.toSpliced(beside, 0, ...others.map((lang) => `translation:${lang}`));
+  const rows = hints.map((hint) => COLUMNS
+    .map((name) => (name === "latency_ms" ? hint.latency_ms.since_term_end : hint[name]))
+    .toSpliced(beside, 0, ...others.map((lang) => hint.translations?.[lang])).map(cell).join(","));
+  return `${[heading.map(cell).join(","), ...rows].join("\r\n")}\r\n`;
 }
 
 function cell(value) {
@@ -23,24 +30,25 @@ function cell(value) {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** Subtitles: term and translation while the term is said, and long enough to be read. */
-export function toSrt(hints) {
-  return cues(hints).map(({ start, end, text }, at) =>
+/** Subtitles: term and translations while the term is said, and long enough to be read. */
+export function toSrt(hints, langs = []) {
+  return cues(hints, langs).map(({ start, end, text }, at) =>
     `${at + 1}\n${clock(start, ",")} --> ${clock(end, ",")}\n${text}\n`).join("\n");
 }
 
 /** The same as WebVTT. */
-export function toVtt(hints) {
+export function toVtt(hints, langs = []) {
   const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  return ["WEBVTT\n", ...cues(hints).map(({ start, end, text }) =>
+  return ["WEBVTT\n", ...cues(hints, langs).map(({ start, end, text }) =>
     `${clock(start, ".")} --> ${clock(end, ".")}\n${escaped(text)}\n`)].join("\n");
 }
 
-function cues(hints) {
+function cues(hints, langs) {
+  const shown = (hint) => [hint.translation, ...langs.slice(1).map((lang) => hint.translations?.[lang])].filter(Boolean);
   return [...hints].sort((a, b) => a.start - b.start).map((hint) => ({
     start: hint.start, end: Math.max(hint.end, hint.start + LEAST_SHOWN_S),
     // A blank line would end the cue.
-    text: `${hint.term}${hint.translation ? ` → ${hint.translation}` : ""}`.replace(/\s*[\r\n]+\s*/g, " "),
+    text: [hint.term, shown(hint).join(" · ")].filter(Boolean).join(" → ").replace(/\s*[\r\n]+\s*/g, " "),
   }));
 }
 

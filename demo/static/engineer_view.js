@@ -5,20 +5,20 @@ import { drawTimeline, reasonShown, Waveform } from "./timeline.js";
 
 const FORMS = {
   jsonl: ["application/x-ndjson", (log) => toJsonl([...log.messages, ...log.hints].sort((a, b) => a.seq - b.seq))],
-  csv: ["text/csv", (log) => toCsv(log.hints)],
-  srt: ["application/x-subrip", (log) => toSrt(log.hints)],
-  vtt: ["text/vtt", (log) => toVtt(log.hints)],
+  csv: ["text/csv", (log, langs) => toCsv(log.translated, langs)],
+  srt: ["application/x-subrip", (log, langs) => toSrt(log.translated, langs)],
+  vtt: ["text/vtt", (log, langs) => toVtt(log.translated, langs)],
 };
 const at = (id) => document.getElementById(id);
 
 export class EngineerView {
   /** @param {(threshold: number) => Promise<void>} setThreshold tells the running session */
   constructor(setThreshold) {
-    Object.assign(this, { setThreshold, waveform: new Waveform(), log: null, stops: [], name: "session" });
+    Object.assign(this, { setThreshold, waveform: new Waveform(), log: null, stops: [], langs: [], name: "session" });
     for (const button of document.querySelectorAll("[data-download]")) {
       button.addEventListener("click", () => {
         const [type, written] = FORMS[button.dataset.download];
-        save(`${this.name}.${button.dataset.download}`, type, written(this.log));
+        save(`${this.name}.${button.dataset.download}`, type, written(this.log, this.langs));
       });
     }
     at("dial").addEventListener("input", () => { at("dial").dataset.touched = "yes"; this.#saySetting(); });
@@ -29,6 +29,11 @@ export class EngineerView {
   begin(log, name) {
     Object.assign(this, { log, name, waveform: new Waveform() });
     for (const button of document.querySelectorAll("[data-download]")) button.disabled = false;
+  }
+
+  /** Which languages are shown, and written to files; the first is the one that hints bring themselves. */
+  setLanguages(langs) {
+    this.langs = langs;
   }
 
   /** What the dial can be set to for the glossary in use: [{per_hour, threshold}], fewest false hints first. */

@@ -116,11 +116,12 @@ export class Listening extends EventTarget {
   }
 
   #message(message) {
-    this.log.take(message);
+    const translations = message.type === "TermHint" ? this.lexicon().of(message, this.lang) : {};
+    this.log.take(message, translations);
     switch (message.type) {
       case "Begin": this.effective = { threshold: message.threshold, profile: message.profile }; break;
       case "Configured": this.effective = message.effective; break;
-      case "TermHint": this.#hint(message); break;
+      case "TermHint": this.#hint(message, translations); break;
       case "HintRetracted": this.board.retract(message.hint_id); break;
       case "SpeechStarted": case "SpeechEnded":
         this.#silence = { speechS: message.timestamp, loudest: 0, isSpeaking: message.type === "SpeechStarted" };
@@ -133,9 +134,9 @@ export class Listening extends EventTarget {
     this.dispatchEvent(new Event("changed"));
   }
 
-  #hint(message) {
+  #hint(message, translations) {
     const isLate = this.source.isLive && this.seconds - message.end > LATE_S;
-    this.board.hint(message, this.lexicon().of(message, this.lang), performance.now() / 1000, isLate);
+    this.board.hint(message, translations, performance.now() / 1000, isLate);
     if (isLate) {
       this.banners.say("late", "warning", "Hints come too late to help: they go to the history until the server has caught up.", 10);
     }

@@ -86,7 +86,7 @@ class Page {
   }
 
   useLanguages() {
-    this.booth.setLanguages(this.controls.languages);
+    for (const view of [this.booth, this.engineer]) view.setLanguages(this.controls.languages);
     this.draw();
   }
 

@@ -7,14 +7,14 @@ const BINS_MS = [200, 400, 600, 800, 1000, 1500, 2000, 3000, Infinity];
 export class SessionLog {
   constructor() {
     Object.assign(this, { hints: [], marks: [], speech: [], messages: [], retracted: 0, dropped: 0 });
-    Object.assign(this, { abstentions: new Map(), terms: new Map(), latencies: [], bins: BINS_MS.map(() => 0) });
+    Object.assign(this, { abstentions: new Map(), translations: new Map(), terms: new Map(), latencies: [], bins: BINS_MS.map(() => 0) });
     Object.assign(this, { warnings: 0, reconnections: 0, lostS: 0, verdicts: { right: 0, wrong: 0 }, version: "", lagS: 0 });
   }
 
-  /** Take note of a message of the server. */
-  take(message) {
+  /** Take note of a message of the server; of a hint, `translations` is {lang: text} of all that are known. */
+  take(message, translations = {}) {
     switch (message.type) {
-      case "TermHint": this.#hint(message); break;
+      case "TermHint": this.#hint(message, translations); break;
       case "HintRetracted": this.retracted += 1; break;
       case "Abstain":
         this.abstentions.set(message.reason, (this.abstentions.get(message.reason) ?? 0) + 1);
@@ -30,8 +30,15 @@ export class SessionLog {
     if (message.type !== "Abstain" && message.type !== "TermHint") this.#keep(this.messages, message, MOST_MARKS);
   }
 
-  #hint(message) {
+  /** The hints, each with its `translations`. */
+  get translated() {
+    return this.hints.map((hint) => ({ ...hint, translations: this.translations.get(hint.hint_id) }));
+  }
+
+  #hint(message, translations) {
     if (!message.is_final) return;
+    this.translations.set(message.hint_id, translations);
+    if (this.translations.size > MOST_HINTS) this.translations.delete(this.translations.keys().next().value);
     this.#keep(this.hints, message, MOST_HINTS);
     this.terms.set(message.term, (this.terms.get(message.term) ?? 0) + 1);
     const latency = message.latency_ms.since_term_end;

@@ -11,7 +11,7 @@ from index_builder.formats.formula_guard import is_own_header, unguard
 from index_builder.formats.languages import Languages
 from index_builder.formats.row_draft import RowDraft
 from index_builder.formats.rows import GlossaryRow, GlossaryWarning, ParsedGlossary, Place, RejectedRow, reject
-from index_builder.formats.table_warnings import header_warnings, lost_cells, title_warning
+from index_builder.formats.table_warnings import header_warnings, lost_cells, no_heading_warning, title_warning
 from streaming.errors import GlossaryError
 
 TITLE_LINES = 10
@@ -79,7 +79,7 @@ def parse_tables(name: str, tables: Sequence[Table], languages: Languages, colum
 def _header(table: Table, languages: Languages, columns: Columns) -> _Header:
     """The first row if it names columns, or one of several columns after titles of one cell each."""
     for index, (_, cells) in enumerate(table.records[:TITLE_LINES]):
-        several = sum(bool(cell.strip()) for cell in cells) > 1
+        several = _count(cells) > 1
         if (index == 0 or several) and (columns.named_in(cells) or is_header(cells, languages)):
             return _Header(index, cells)
         if several:
@@ -114,6 +114,11 @@ def _first(cells: Sequence[str]) -> int:
     return next(place for place, cell in enumerate(cells) if cell.strip())
 
 
+def _count(cells: Sequence[str]) -> int:
+    """How many cells hold something."""
+    return sum(bool(cell.strip()) for cell in cells)
+
+
 def _warnings(
     table: Table, header: _Header, meanings: Sequence[Column | None], columns: Columns
 ) -> Iterator[GlossaryWarning]:
@@ -124,6 +129,9 @@ def _warnings(
                 f"name them"
             )
             yield GlossaryWarning("", "unknown_column", message)
+        if not columns and any(_count(cells) > 1 for _, cells in table.records):
+            line, cells = table.records[0]
+            yield no_heading_warning(table.file, line, cells[_first(cells)])
         return
     if header.index:
         yield title_warning(table.file, table.records[0][0], header.index)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from index_builder.formats.columns import Column
-from index_builder.formats.rows import GlossaryWarning
+from index_builder.formats.rows import GlossaryWarning, shorten
 
 CANDIDATE_COLUMNS = ("count", "score", "context")
 """What a table of candidate terms tells its reader of each, for pruning; it is not read back."""
@@ -13,6 +13,15 @@ _SINGLE = frozenset({"translation", "id", "note", "domain", "source_lang", "do_n
 def title_warning(file: str, line: int, count: int) -> GlossaryWarning:
     """Lines of one cell each stand before the header."""
     return GlossaryWarning("", "comment", f"{file}, line {line}: titles before the header are skipped: {count}")
+
+
+def no_heading_warning(file: str, line: int, first: str) -> GlossaryWarning:
+    """No row of a table of several columns names them, so that what its author meant as headings may be an entry."""
+    message = (
+        f"{file}, line {line}: no heading was recognised, so this line is read as an entry, {shorten(first)!r}; where "
+        f"it is a heading, name the columns with --source-col and --target-col"
+    )
+    return GlossaryWarning("", "no_heading", message)
 
 
 def header_warnings(names: Sequence[str], columns: Sequence[Column | None], file: str) -> Iterator[GlossaryWarning]:

@@ -228,7 +228,9 @@ class Conversation:
         if lost.error is not None:
             self._receive(self._continuity.numbered(lost.error))
             return StreamRefused(f"{_cause(self._url, lost)}{tried}", lost.error)
-        return StreamLost(f"{_cause(self._url, lost)} before the stream was over{tried}: look at the server's log")
+        # What could not be reached names its cure; of a connection that closed the server may know more.
+        more = "" if lost.reason and lost.code is None else "; the server's log may say why"
+        return StreamLost(f"the stream was not heard to its end{tried}: {_cause(self._url, lost)}{more}")
 
 
 async def _closed(websocket: ClientConnection) -> None:

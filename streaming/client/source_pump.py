@@ -49,6 +49,11 @@ class SourcePump:
             raise frame
         return frame
 
+    def end(self) -> None:
+        """Let the frames end with those that are there, as if the source had."""
+        self.stop()
+        self._taken.put_nowait(None)
+
     def stop(self) -> None:
         """Take no more frames."""
         self._stopped = True

@@ -11,7 +11,7 @@ from streaming.protocol import ServerMessage
 
 
 async def stream_hints(
-    url: str, chunks: Iterable[bytes], options: StreamOptions
+    url: str, chunks: Iterable[bytes], options: StreamOptions, ended: asyncio.Event | None = None
 ) -> AsyncGenerator[ServerMessage, None]:
     """Send `chunks` and give the server's messages, `Begin` first and, when the audio has ended, `Metadata` last.
 
@@ -21,6 +21,7 @@ async def stream_hints(
         url: address of the server.
         chunks: audio in `options.format`; iterated on a thread, so it may block, and a live source sets the pace.
         options: what is asked of the server.
+        ended: once it is set the audio is over, whatever the source would still give.
 
     Raises:
         ServerUnreachable: the server cannot be reached.
@@ -32,7 +33,7 @@ async def stream_hints(
     """
     stream = HintStream(url, options)
     stream.start()
-    feeding = asyncio.create_task(feed(stream, chunks, options))
+    feeding = asyncio.create_task(feed(stream, chunks, options, ended))
     try:
         async for message in stream:
             yield message
@@ -42,14 +43,22 @@ async def stream_hints(
         await stream.stop()
 
 
-async def feed(stream: HintStream, chunks: Iterable[bytes], options: StreamOptions) -> None:
-    """Send all of `chunks`, then close. A source that breaks ends the stream with its own error."""
+async def feed(
+    stream: HintStream, chunks: Iterable[bytes], options: StreamOptions, ended: asyncio.Event | None = None
+) -> None:
+    """Send all of `chunks`, or what there is of them once `ended` is set, then close.
+
+    A source that breaks ends the stream with its own error.
+    """
     try:
         await stream.begun()
     except Exception:
         # The iteration raises the same.
         return
     pump = SourcePump(cut_frames(chunks, options.format))
+    ending = None if ended is None else asyncio.create_task(ended.wait())
+    if ending is not None:
+        ending.add_done_callback(lambda _: pump.end())
     try:
         while (frame := await _next_frame(stream, pump)) is not None:
             await stream.send_audio(frame)
@@ -58,6 +67,8 @@ async def feed(stream: HintStream, chunks: Iterable[bytes], options: StreamOptio
         # The stream is over, and the iteration knows why.
         return
     finally:
+        if ending is not None:
+            ending.cancel()
         pump.stop()
 
 

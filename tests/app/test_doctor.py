@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import onnxruntime
@@ -10,6 +12,7 @@ import pytest
 from app import doctor
 from app.cli import run
 from app.probe_model import matmul_model
+from streaming.model_folder import ModelFolder
 
 
 def test_probe_model_multiplies() -> None:
@@ -65,6 +68,18 @@ def test_provider_that_falls_back_fails(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["ImaginaryExecutionProvider"])
     (check,) = doctor.providers()
     assert check.status == "failed"
+
+
+@pytest.mark.parametrize(("held", "said"), [(1, "about 1 person who speaks,"), (5, "about 5 people who speak,")])
+def test_what_one_core_holds_is_counted(monkeypatch: pytest.MonkeyPatch, held: int, said: str) -> None:
+    """One person, several people."""
+    stream = SimpleNamespace(nbytes=2_400_000)
+    loaded = SimpleNamespace(frames=SimpleNamespace(open=lambda: stream))
+    monkeypatch.setattr("app.wiring.load_model", lambda folder: loaded)
+    monkeypatch.setattr("app.serving.sessions_held", lambda model, threads: held)
+    told = doctor._speed_of(cast(ModelFolder, None))
+    assert said in told
+    assert "2.4 MB of each" in told
 
 
 def test_missing_model_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def lacks(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def test_the_extra_is_that_of_the_project() -> None:
-    """The distributions that are looked for are those of `pip install 'termcue[train]'`."""
+    """The distributions that are looked for are those of `pip install '.[train]'`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     listed = {re.split(r"[=<>~\[; ]", line)[0] for line in project["optional-dependencies"]["train"]}
     assert set(doctor.TRAINING) == listed
@@ -61,7 +61,7 @@ def test_an_incomplete_extra_is_no_failure_of_the_plain_doctor(monkeypatch: pyte
     """Listening needs no training; what is missing and the cure are named."""
     lacks(monkeypatch, "peft", "ijson")
     assert doctor.training_extra() == doctor.Check(
-        "training", "absent", "peft, ijson not installed; to train: pip install 'termcue[train]'"
+        "training", "absent", "peft, ijson not installed; to train, in a checkout: pip install '.[train]'"
     )
 
 
@@ -85,7 +85,7 @@ def test_without_torch_the_rest_is_still_told(monkeypatch: pytest.MonkeyPatch) -
     lacks(monkeypatch, "torch")
     checks = {check.name: check for check in doctor_training.examine_training()}
     assert checks["torch"].status == "failed"
-    assert "pip install 'termcue[train]'" in checks["torch"].detail
+    assert "pip install '.[train]'" in checks["torch"].detail
     assert "training on cpu" not in checks
     assert {"flite", "piper", "sbatch", "disk"} <= set(checks)
 

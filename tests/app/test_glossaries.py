@@ -42,14 +42,14 @@ def _publish(data_dir: Path, glossary_id: str) -> Path:
 
 
 def test_damaged_glossary_is_left_out_and_told(
-    tmp_path: Path, folder: ModelFolder, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, folder: ModelFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The others are opened; what is wrong with the damaged one goes to standard error, in one line."""
+    """The others are opened; what is wrong with the damaged one goes to the log, in one line."""
     places = Places.of(tmp_path)
     (_publish(tmp_path, "bad") / "background.npy").write_bytes(b"")
     _publish(tmp_path, "good")
     assert [glossary.id for glossary in open_published(published(places.data), folder, places)] == ["good"]
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = caplog.messages
     assert "bad is left out: " in line
     assert "background.npy has 0 bytes" in line
 

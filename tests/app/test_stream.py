@@ -1,6 +1,10 @@
 """`termcue stream` against servers that are scripts, or that fail as they are told."""
 
 import json
+import os
+import re
+import signal
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -90,6 +94,38 @@ def test_a_stream_that_is_lost_ends_with_1(
     with server_thread(SERVED, faults) as url:
         assert run(["stream", tones, "--url", url, "--glossary", "tones", *options]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_stream_that_is_given_up_says_one_thing_after_the_other(
+    tones: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What became of the stream, for how long was tried, and last the cause with its cure."""
+    with server_thread(SERVED, [Fault(after_s=0.5), *[Fault(after_s=0)] * 20]) as url:
+        assert run(["stream", tones, "--url", url, "--glossary", "tones", "--give-up", "0.3"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(
+        r"termcue: error: the stream was not heard to its end \((not )?tried .*\): ws://.*; the server's log may say why",
+        last,
+    )
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_ctrl_c_ends_the_audio_and_the_sum_still_comes(
+    tones: str, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in `listen`: what was heard is worked on, the sum is printed, and the exit code is that of an interrupt."""
+    before = signal.getsignal(signal.SIGINT)
+    pressed = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    with server_thread(SERVED) as url:
+        pressed.start()
+        assert run(["stream", tones, "--url", url, "--glossary", "tones", "--realtime", *options]) == 130
+    pressed.join()
+    assert signal.getsignal(signal.SIGINT) is before
+    printed = capsys.readouterr()
+    if options:
+        assert json.loads(printed.out.splitlines()[-1])["type"] == "Metadata"
+    else:
+        assert re.search(r"hints? in \d\.\d s of audio", printed.err)
 
 
 def test_threshold_and_pace_reach_the_server(tones: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import { bandOf, Board } from "../../demo/static/board.js";
 import { Lexicon } from "../../demo/static/desk.js";
 import { toCsv, toJsonl, toSrt, toVtt } from "../../demo/static/downloads.js";
 import { expectedRecall } from "../../demo/static/expected_recall.js";
-import { shareOf } from "../../demo/static/fitting.js";
+import { fitOf } from "../../demo/static/fitting.js";
 import { csvOf, found, idOf, tableOf } from "../../demo/static/glossary_table.js";
 import { cutOf, trainingRow, wavOf, zipOf } from "../../demo/static/judged.js";
 import { SessionLog } from "../../demo/static/session_log.js";
@@ -132,6 +132,19 @@ test("SRT and VTT hold a cue for each hint in the order of time", () => {
   assert.ok(toVtt(hints).startsWith("WEBVTT\n\n00:00:00.500 --> 00:00:03.000\na &lt;b&gt; c →"));
 });
 
+test("files hold both languages that are shown", () => {
+  const log = new SessionLog();
+  log.take(hint("ion"), { de: "ion auf Deutsch", es: "=ion" });
+  log.take(hint("salt"), { de: "salt auf Deutsch" });
+  const [heading, first, second] = toCsv(log.translated, ["de", "es"]).split("\r\n");
+  assert.ok(heading.startsWith("start,end,term,translation,translation:es,score,"));
+  assert.ok(first.startsWith("1,1.5,ion,ion auf Deutsch,'=ion,0.98,"));
+  assert.ok(second.startsWith("1,1.5,salt,salt auf Deutsch,,0.98,"));
+  assert.ok(toSrt(log.translated, ["de", "es"]).includes("ion → ion auf Deutsch · =ion\n"));
+  assert.ok(toVtt(log.translated, ["de", "es"]).includes("salt → salt auf Deutsch\n"));
+  assert.ok(!toSrt(log.translated, ["de"]).includes("=ion"));
+});
+
 test("JSONL gives the messages back", () => {
   const hints = [hint("a"), hint("b")];
   assert.deepEqual(toJsonl(hints).trim().split("\n").map((line) => JSON.parse(line)), hints);
@@ -227,5 +240,6 @@ test("a file's name becomes an id", () => {
 });
 
 test("a word is made smaller before it is broken", () => {
-  assert.deepEqual([shareOf(50, 100), shareOf(125, 100), shareOf(900, 100)], [1, 0.8, 0.6]);
+  const fits = [50, 125, 250, 400].map((width) => fitOf(width, 100)).map(({ share, lines }) => [share, lines]);
+  assert.deepEqual(fits, [[1, 2], [0.8, 2], [0.6, 2], [0.42, 3]]);
 });

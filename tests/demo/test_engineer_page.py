@@ -48,8 +48,9 @@ def test_the_view_of_a_session(open_page: OpenPage, tmp_path: Path, screenshots:
 
 
 def test_the_session_as_files(open_page: OpenPage) -> None:
-    """JSONL, CSV, SRT and VTT hold the same hints."""
+    """JSONL, CSV, SRT and VTT hold the same hints; where two languages are shown, both translations."""
     page = open_page()
+    page.select_option("#lang-second", "es")
     play(page, TALK)
     page.click("#tab-engineer")
     hints = int(count(page, "Hints"))
@@ -57,7 +58,9 @@ def test_the_session_as_files(open_page: OpenPage) -> None:
     said = [message["term"] for message in messages if message["type"] == "TermHint"]
     assert len(said) == hints
     assert {"Begin", "SpeechStarted", "Metadata"} <= {message["type"] for message in messages}
-    assert [row["term"] for row in csv.DictReader(downloaded(page, "csv").splitlines())] == said
+    rows = list(csv.DictReader(downloaded(page, "csv").splitlines()))
+    assert [row["term"] for row in rows] == said
+    assert all(row["translation:es"] for row in rows)
     assert downloaded(page, "srt").count(" --> ") == hints
     assert downloaded(page, "vtt").startswith("WEBVTT\n")
 

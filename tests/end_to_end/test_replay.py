@@ -70,6 +70,18 @@ def test_the_same_hints_again(recorded: tuple[Path, int]) -> None:
     assert (told["recorded_hints"], told["replayed_hints"]) == (hints, hints)
 
 
+def test_a_single_file_may_have_any_name(recorded: tuple[Path, int], tmp_path: Path) -> None:
+    """It stands for the only glossary of the recording; a version is of a name too, and that it is another is told."""
+    home, hints = recorded
+    other = tmp_path / "terms2.csv"
+    other.write_bytes(glossary_path().read_bytes())
+    done = _replay(home, "--glossary", str(other), "--json", "--model", str(BUNDLED))
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert (told["same"], told["replayed_hints"]) == (True, hints)
+    assert [each["what"] for each in told["circumstances"]] == ["glossary glossary"]
+
+
 def test_another_glossary_gives_other_hints(recorded: tuple[Path, int], tmp_path: Path) -> None:
     """A file of the same name without the terms: exit code 1, the version and each lost hint are told."""
     home, hints = recorded

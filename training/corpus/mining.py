@@ -40,7 +40,7 @@ class SpacyTagger:
         try:
             spacy = importlib.import_module("spacy")
         except ImportError as error:
-            raise MiningError("mining needs spaCy; install it: pip install 'termcue[mining]'") from error
+            raise MiningError("mining needs spaCy; install it, in a checkout: pip install '.[mining]'") from error
         try:
             self._pipeline: Any = spacy.load(model)
         except OSError as error:

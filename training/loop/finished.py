@@ -15,7 +15,7 @@ from training.models.base_folder import pinned
 # Where and how fast it ran and what it told: the weights are the same. `save_path` is where they were found.
 _OF_NO_WEIGHT = "log_every logs checkpoint_every_s auto_micro_batch gpu_ids processes resume keep_epochs save_path"
 _MAY_DIFFER = frozenset(f"run.{name}" for name in _OF_NO_WEIGHT.split()) | {"data.workers", "model.offline"}
-# A run that goes on may be made longer or shorter.
+# A run that goes on may be made longer.
 _RUN_LONGER = _MAY_DIFFER | {"run.epochs", "run.max_steps", "run.best_model"}
 _NAMED = 3
 

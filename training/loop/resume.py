@@ -23,11 +23,11 @@ STATE = frozenset(
     "config rows position random weights average optimiser scaler schedule judge negatives micro_batch figures".split()
 )
 """What the state of a run holds."""
-# How long, how often told and where to: what a resumed run may change.
+# How long (never shorter), how often told and where to: what a resumed run may change.
 _OF_RUN = "epochs max_steps log_every logs checkpoint_every_s auto_micro_batch gpu_ids processes resume keep_epochs"
 _MAY_DIFFER = frozenset(f"run.{name}" for name in _OF_RUN.split()) | {"data.workers"}
 # The rate falls along a cosine to the last step, so every step depends on how long the run is.
-_COSINE_KEEPS = frozenset({"run.epochs", "run.max_steps"})
+_LENGTH = ("run.epochs", "run.max_steps")
 
 
 @dataclass(slots=True)
@@ -153,13 +153,19 @@ def _damaged(file: Path) -> CheckpointError:
     return CheckpointError(f"{file}, of an unfinished run, is missing or damaged; give --fresh to begin anew.")
 
 
+def _is_less(now: int | None, before: int | None) -> bool:
+    """Whether a bound of the run is lower than it was; None bounds nothing."""
+    return now is not None and (before is None or now < before)
+
+
 def _check_same(config: TrainConfig, before: dict[str, Any], folder: Path) -> None:
     now = flat(config)
-    may_differ = _MAY_DIFFER - _COSINE_KEEPS if config.optimiser.schedule == "cosine" else _MAY_DIFFER
+    kept = {name for name in now.keys() | before.keys() if name not in _MAY_DIFFER}
+    kept |= {name for name in _LENGTH if config.optimiser.schedule == "cosine" or _is_less(now[name], before.get(name))}
     changed = [
         f"{name} {before.get(name)!r} -> {now.get(name)!r}"
-        for name in sorted(now.keys() | before.keys())
-        if name not in may_differ and now.get(name) != before.get(name)
+        for name in sorted(kept)
+        if now.get(name) != before.get(name)
     ]
     if changed:
         raise SettingError(

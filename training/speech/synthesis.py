@@ -219,8 +219,10 @@ def read_lines(path: Path) -> list[str]:
     """Lines of a UTF-8 text file without the empty ones. Raises SynthesisError if unreadable or empty."""
     try:
         lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SynthesisError(f"cannot read {path} as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise SynthesisError(f"cannot read {path}: {error.strerror or error}; check the name") from error
+    except UnicodeDecodeError as error:
+        raise SynthesisError(f"cannot read {path} as UTF-8 text: {error}; save it as UTF-8") from error
     if not lines:
         raise SynthesisError(f"{path} holds no line; write one a line")
     return lines

@@ -19,7 +19,7 @@ TABLES = (
         "Windows-1252 of few letters",
         "ion;Größe\nfee;créée\n".encode("cp1252"),
         [(1, "ion", {"de": "Größe"}), (2, "fee", {"de": "créée"})],
-        warnings=["encoding"],
+        warnings=["encoding", "no_heading"],
     ),
     Difficult(
         "Windows-1252 with its quotes and dashes",
@@ -50,11 +50,13 @@ TABLES = (
         "a first column without anything",
         b";ion;Ion\n;salt;Salz\n",
         [(1, "ion", {"de": "Ion"}), (2, "salt", {"de": "Salz"})],
+        warnings=["no_heading"],
     ),
     Difficult(
         "a row of the header's words in the middle",
         b"ion,Ion\nword,Wort\nterm,Begriff\n",
         [(1, "ion", {"de": "Ion"}), (2, "word", {"de": "Wort"}), (3, "term", {"de": "Begriff"})],
+        warnings=["no_heading"],
     ),
     Difficult(
         "quotes that are never closed",

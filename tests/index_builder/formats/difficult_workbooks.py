@@ -78,7 +78,7 @@ WORKBOOKS = (
         "a hidden sheet",
         _hidden(parts({"A": rows(("ion", "Ion")), "Prices": rows(("secret", "geheim"))})),
         [_ONE],
-        warnings=["hidden_sheet"],
+        warnings=["hidden_sheet", "no_heading"],
     ),
     Difficult(
         "a table far from the corner",
@@ -88,6 +88,7 @@ WORKBOOKS = (
             }
         ),
         [(9, "ion", {"de": "Ion"})],
+        warnings=["no_heading"],
     ),
     Difficult(
         "formulas count by the value that the file holds",
@@ -107,6 +108,7 @@ WORKBOOKS = (
             }
         ),
         [(1, "42", {"de": "yes"}), (2, "0.3", {})],
+        warnings=["no_heading"],
     ),
     Difficult(
         "runs of letters and their reading aids",
@@ -124,6 +126,7 @@ WORKBOOKS = (
             }
         ),
         [_ONE],
+        warnings=["no_heading"],
     ),
     Difficult(
         "columns chosen by letter",

@@ -93,6 +93,18 @@ def test_ignored_columns_are_told() -> None:
     assert "columns 3 to 4" in _parse("ion,Ion,a,b\nsalt,Salz,c,d\n").warnings[0].message
 
 
+def test_a_table_whose_heading_is_not_known_is_told() -> None:
+    """What may be a heading is an entry then, with the way out; a plain list, or chosen columns, need no word."""
+    parsed = _parse("Fachwort;Deutung\nion;Ion\n")
+    assert [row.term for row in parsed.rows] == ["Fachwort", "ion"]
+    (warning,) = parsed.warnings
+    assert warning.kind == "no_heading"
+    assert "line 1: no heading was recognised, so this line is read as an entry, 'Fachwort'" in warning.message
+    assert "--source-col and --target-col" in warning.message
+    assert _parse("ion\nsalt\n").warnings == ()
+    assert _parse("term;de\nion;Ion\n").warnings == ()
+
+
 @pytest.mark.parametrize("header", ["term,German,de", "term,de,de", "term,translation,target"])
 def test_second_column_of_a_language_is_told(header: str) -> None:
     """Of two columns for one language the first counts where it is filled, and that is said."""

@@ -85,5 +85,5 @@ def test_a_missing_model_is_named() -> None:
 def test_without_spacy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where spaCy is missing, the error names what to install."""
     monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(MiningError, match=r"termcue\[mining\]"):
+    with pytest.raises(MiningError, match=r"pip install '\.\[mining\]'"):
         SpacyTagger()

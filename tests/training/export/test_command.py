@@ -70,4 +70,4 @@ def test_missing_training_libraries_are_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     done = CliRunner().invoke(export, ["best.pt", str(tmp_path / "m")])
     assert isinstance(done.exception, SettingError)
-    assert "pip install 'termcue[train]'" in str(done.exception)
+    assert "pip install '.[train]'" in str(done.exception)

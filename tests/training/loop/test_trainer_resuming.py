@@ -88,6 +88,20 @@ def test_other_settings_do_not_go_on(tmp_path: Path) -> None:
     assert Trainer(fresh, toy_parts()).run().steps == 4
 
 
+def test_a_run_is_made_longer_and_never_shorter(tmp_path: Path) -> None:
+    """More epochs go on; fewer are other settings, by which the run might have ended already."""
+    config, parts = toy_config(tmp_path), toy_parts()
+    with pytest.raises(Broken):
+        Trainer(config, dataclasses.replace(parts, batches=BreakingBatches(parts.batches, 2))).run()
+    fewer_epochs = dataclasses.replace(config.run, epochs=2)
+    fewer_steps = dataclasses.replace(config.run, max_steps=5)
+    for run, said in ((fewer_epochs, r"run\.epochs 3 -> 2"), (fewer_steps, r"run\.max_steps None -> 5")):
+        with pytest.raises(SettingError, match=said):
+            Trainer(dataclasses.replace(config, run=run), toy_parts()).run()
+    longer = dataclasses.replace(config, run=dataclasses.replace(config.run, epochs=4))
+    assert Trainer(longer, toy_parts()).run().epochs == 4
+
+
 def test_a_cosine_keeps_its_length(tmp_path: Path) -> None:
     """With a plateau an unfinished run may be made longer; along a cosine every rate would be another."""
     parts = toy_parts()

@@ -174,5 +174,5 @@ def test_what_was_done_is_told_in_words(checkpoint: Path, rows: Path) -> None:
 def test_missing_libraries_are_named(checkpoint: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the training extra, the command says what to install."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SettingError, match=r"mining needs torch, .*pip install 'termcue\[train\]'"):
+    with pytest.raises(SettingError, match=r"mining needs torch, .*pip install '\.\[train\]'"):
         run(checkpoint, rows)

@@ -163,8 +163,11 @@ def test_lines_are_read_without_empty_ones(tmp_path: Path) -> None:
     path.write_text("\n", "utf-8")
     with pytest.raises(SynthesisError, match="holds no line"):
         read_lines(path)
-    with pytest.raises(SynthesisError, match=r"cannot read .*absent\.txt"):
+    with pytest.raises(SynthesisError, match=r"cannot read .*absent\.txt: No such file or directory; check the name$"):
         read_lines(tmp_path / "absent.txt")
+    path.write_bytes(b"caf\xe9\n")
+    with pytest.raises(SynthesisError, match=r"as UTF-8 text: .*save it as UTF-8$"):
+        read_lines(path)
 
 
 @pytest.mark.parametrize("voice", ["espeak-en-gb-m3-160", "flite-slt-1.0"])
