@@ -83,7 +83,7 @@ def test_rejected_segments_are_found_by_what_is_said(corpus: Path) -> None:
 def test_mining_without_spacy_names_the_extra(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mining asks for its library before anything is written."""
     monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(MiningError, match=r"termcue\[mining\]"):
+    with pytest.raises(MiningError, match=r"'\.\[mining\]'"):
         CliRunner().invoke(align, arguments(corpus, "--mine"), catch_exceptions=False)
     assert not (corpus / "out").exists()
 
