@@ -21,18 +21,23 @@ CENTRE_FILE = "span_centre.npy"
 Floats = NDArray[np.float32]
 
 
-def mean_span(contexts: Iterable[EncodedContext], embed: Callable[[Floats], Floats], grid: SpanGrid) -> Floats:
-    """The mean vector of all spans of some contexts.
+def mean_span(
+    contexts: Iterable[EncodedContext], embed: Callable[[Floats], Floats], grid: SpanGrid, newest: int
+) -> Floats:
+    """The mean vector of the spans that end in the newest frames of some contexts, as those do that are searched by.
 
     Args:
         contexts: of background speech, with frames; at least one.
         embed: pooled spans float32[n, 6·width] -> unit vectors float32[n, dim].
         grid: of spans, as they are searched by.
+        newest: frames in which they end; of spans that end elsewhere the mean is another one.
 
     Returns:
         float32[dim].
     """
-    means = [embed(pool_spans(c.frames, grid.grid(len(c.frames), 0))).mean(axis=0) for c in contexts]
+    means = [
+        embed(pool_spans(c.frames, grid.grid(len(c.frames), len(c.frames) - newest))).mean(axis=0) for c in contexts
+    ]
     return np.asarray(np.mean(means, axis=0), np.float32)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streaming.encoding.encoded_context import EncodedContext
 from streaming.index.background import pack_background
 from streaming.spans import SpanGrid
+from streaming.spotting.scoring_config import ScoringConfig
 from streaming.spotting.span_centre import CENTRE_FILE, mean_span, pack_centre
 from training.export.graphs import run_graph
 
@@ -24,7 +25,7 @@ def background_files(encoded: Sequence[EncodedContext], embed: Embed) -> dict[st
         encoded: contexts of speech that training never heard, at least one, all of one length.
         embed: the span tower.
     """
-    centre = mean_span(encoded, embed, SpanGrid())
+    centre = mean_span(encoded, embed, SpanGrid(), ScoringConfig().proposal_frames)
     return {"background.npy": pack_background(encoded), CENTRE_FILE: pack_centre(centre)}
 
 

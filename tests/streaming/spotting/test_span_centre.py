@@ -29,14 +29,14 @@ def _folder(contents: dict[str, bytes], dim: int = 3) -> ModelFolder:
 
 
 def test_the_mean_is_that_of_every_span_of_the_grid() -> None:
-    """Contexts of one length count alike, spans of every length and end are in it."""
+    """Contexts of one length count alike, spans of every length that end in the newest frames are in it."""
     rng = np.random.default_rng(0)
     contexts = [EncodedContext(np.zeros((40, 1), "f4"), np.zeros((40, 1), "f4"), rng.random((40, 2), np.float32))] * 2
     contexts.append(EncodedContext(np.zeros((40, 1), "f4"), np.zeros((40, 1), "f4"), np.ones((40, 2), np.float32)))
     grid, tower = SpanGrid(lengths=(4, 10), stride=3), MeanSpanEncoder()
-    vectors = [tower.embed(pool_spans(c.frames, grid.grid(40, 0))) for c in contexts]
+    vectors = [tower.embed(pool_spans(c.frames, grid.grid(40, 25))) for c in contexts]
     expected = np.concatenate(vectors).mean(axis=0)
-    assert mean_span(contexts, tower.embed, grid) == pytest.approx(expected, abs=1e-6)
+    assert mean_span(contexts, tower.embed, grid, 15) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_folder_gives_back_what_was_packed_and_zeros_without_it() -> None:
