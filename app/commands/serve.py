@@ -105,7 +105,7 @@ def serve(
     )
     from index_builder.publish import published
     from streaming.encoding.batching import ComputeSlots
-    from streaming.server import ServerConfig, run_server
+    from streaming.server import ServerConfig, check_address, run_server
     from streaming.server.api_keys import ApiKeys
     from streaming.server.hangup import Reread
     from streaming.server.metrics import ServerMetrics
@@ -125,6 +125,7 @@ def serve(
     tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
     config = ServerConfig(host=host, port=port, allowed_origins=allow_origin, tls=tls, log_terms=log_terms)
     config = limited(config, limits, has_keys=keys is not None)
+    check_address(host, port)
     set_up_server_log(log_format)
     # In a log that programs read, every line is an object.
     tell = logging.getLogger(__name__).info if log_format == "json" else note

@@ -123,15 +123,9 @@ class HintServer:
 
     async def __aenter__(self) -> Self:
         """Start to listen."""
-        try:
-            self._server = await listen(
-                self._config, self._serve_client, self._admission.refused_request, self._http.connection, self._doorway
-            )
-        except OSError as error:
-            where = f"{self._config.host} port {self._config.port}"
-            raise SettingError(
-                f"cannot listen on {where}: {error.strerror or error}; choose another --port or --host"
-            ) from error
+        self._server = await listen(
+            self._config, self._serve_client, self._admission.refused_request, self._http.connection, self._doorway
+        )
         self._sweeping = asyncio.create_task(self._sweep())
         return self
 

@@ -1,6 +1,7 @@
 """The edge of the command line: exit codes, one sentence per error, help at once."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -128,6 +129,17 @@ def test_setting_that_cannot_be_used_ends_with_two(
     assert printed.out == ""
     assert said in printed.err
     assert printed.err.count("\n") == 1
+
+
+def test_port_that_is_taken_is_told_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the model is loaded, which takes seconds."""
+    monkeypatch.setattr("app.wiring.load_folder", lambda path: pytest.fail("the model was loaded first"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert edge.run(["serve", "--glossary", "x", "--port", str(port)]) == 2
+    assert f"port {port}: Address already in use; choose another --port" in capsys.readouterr().err
 
 
 def test_settings_file_of_the_folder_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
