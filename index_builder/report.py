@@ -17,7 +17,8 @@ SHOWN_OF_A_KIND = 20
 
 # What takes away hints or translations, what makes hints wrong, and what is only good to know.
 _BY_IMPORTANCE = (
-    *("unknown_column", "no_heading", "extra_cells", "second_value", "repeated_language", "hidden_sheet", "formula"),
+    *("unknown_column", "no_heading", "unparted", "extra_cells", "second_value", "repeated_language"),
+    *("hidden_sheet", "formula"),
     *("encoding", "same_sound", "homophone", "pronunciation", "alias", "forms", "long", "conflicting_translation"),
     *("everyday_word", "short", "near_homophone", "missing_translation", "do_not_hint", "minimum_probability"),
     *("another_form", "conflicting_field", "id", "not_compared", "comment"),

@@ -1,5 +1,6 @@
 """What the author of a table should know about it: columns that are not read, values that are not used."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from index_builder.formats.columns import Column
@@ -8,6 +9,9 @@ from index_builder.formats.rows import GlossaryWarning, shorten
 CANDIDATE_COLUMNS = ("count", "score", "context")
 """What a table of candidate terms tells its reader of each, for pruning; it is not read back."""
 _SINGLE = frozenset({"translation", "id", "note", "domain", "source_lang", "do_not_hint", "minimum_probability"})
+
+# What people write between a term and its translation; a hyphen inside a term has no blank on both sides.
+_PARTED_BY_EYE = re.compile(r"\S\s+(-|–|—|=|:|->|=>|→)\s+\S")
 
 
 def title_warning(file: str, line: int, count: int) -> GlossaryWarning:
@@ -22,6 +26,20 @@ def no_heading_warning(file: str, line: int, first: str) -> GlossaryWarning:
         f"it is a heading, name the columns with --source-col and --target-col"
     )
     return GlossaryWarning("", "no_heading", message)
+
+
+def unparted_warning(lines: Sequence[str], file: str) -> GlossaryWarning | None:
+    """Most lines of a list look like a term and its translation, which nothing that parts cells stands between."""
+    filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    looks = [(number, sign[1]) for number, line in filled if (sign := _PARTED_BY_EYE.search(line))]
+    if not looks or 2 * len(looks) <= len(filled):
+        return None
+    number, sign = looks[0]
+    message = (
+        f"{file}, line {number}: each line is read as one term, with the {sign!r} in it; where a translation follows "
+        f"it, write a tab or a semicolon instead"
+    )
+    return GlossaryWarning("", "unparted", message)
 
 
 def header_warnings(names: Sequence[str], columns: Sequence[Column | None], file: str) -> Iterator[GlossaryWarning]:

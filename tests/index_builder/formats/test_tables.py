@@ -105,6 +105,19 @@ def test_a_table_whose_heading_is_not_known_is_told() -> None:
     assert _parse("term;de\nion;Ion\n").warnings == ()
 
 
+@pytest.mark.parametrize("sign", ["-", "–", "=", "->", ":"])
+def test_a_list_that_holds_translations_is_told(sign: str) -> None:
+    """What stands between a term and its translation for the eye only makes both one term, and that is said."""
+    parsed = _parse(f"\nion {sign} Ion\nsalt {sign} Salz\nre-entry\n")
+    assert [row.term for row in parsed.rows] == [f"ion {sign} Ion", f"salt {sign} Salz", "re-entry"]
+    (warning,) = parsed.warnings
+    assert warning.kind == "unparted"
+    assert f"line 2: each line is read as one term, with the '{sign}' in it" in warning.message
+    assert "write a tab or a semicolon instead" in warning.message
+    assert _parse(f"ion {sign} Ion\nsalt\n").warnings == ()
+    assert _parse(f"term\tde\nion {sign} x\tIon\n").warnings == ()
+
+
 @pytest.mark.parametrize("header", ["term,German,de", "term,de,de", "term,translation,target"])
 def test_second_column_of_a_language_is_told(header: str) -> None:
     """Of two columns for one language the first counts where it is filled, and that is said."""
