@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from streaming.encoding.providers import Provider
     from training.evaluation.fit_streams import FittedCalibration
 
+# Less holds not even six false hints at twelve an hour.
+_LEAST_HOURS = 0.5
+
 EPILOG = """\b
 SPEECH is a folder of streams, one stream's JSON (name, duration_s, utterances, occurrences, words), or rows of a
 corpus, whose recordings are joined into streams. A stream may name its glossaries: talk.json=small.csv,large.csv;
@@ -69,6 +72,11 @@ def calibrate(
         click.echo(json.dumps(result, ensure_ascii=False))
     else:
         _print(fitted)
+    if fitted.hours < _LEAST_HOURS:
+        note(
+            f"{counted(round(60 * fitted.hours), 'minute')} of speech can tell little of false hints per hour: expect "
+            f"other numbers in use, and calibrate with half an hour or more, of several voices"
+        )
     if not check:
         note(f"{model} is calibrated on {counted(len(fitted.fits), 'stream')}; published glossaries stay usable")
 

@@ -111,6 +111,7 @@ def test_calibration_from_rows_is_written_into_the_folder(rows: Path, tmp_path: 
     told = run("calibrate", *given)
     assert "expected calibration error" in told.stdout
     assert "is calibrated on" in told.stderr
+    assert "0 minutes of speech can tell little of false hints per hour" in told.stderr
     after = ModelFolder.load(model)
     assert after.encoder_id == before.encoder_id
     wanted = Calibration.from_json(json.loads(checked.stdout)["calibration"])

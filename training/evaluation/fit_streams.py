@@ -48,6 +48,11 @@ class FittedCalibration:
     fits: tuple[StreamFit, ...]
     honesty: Reliability
 
+    @property
+    def hours(self) -> float:
+        """Of speech; a stream that was heard with several glossaries counts once."""
+        return sum({one.stream: one.sweep[0].hours for one in self.fits}.values())
+
     def report(self) -> dict[str, Any]:
         """For `training.export.folder.recalibrate`."""
         return {"streams": [one.to_json() for one in self.fits]}

@@ -44,6 +44,11 @@ def test_what_ships_is_fitted_on_all_of_the_smallest_glossaries() -> None:
     assert fitted.calibration.false_per_hour.shape == (2, len(THRESHOLDS))
 
 
+def test_speech_counts_once_however_often_it_is_heard() -> None:
+    """Two streams of 8 s, one of them with two glossaries."""
+    assert fit_streams([heard("one"), heard("one", 1_000), heard("two")]).hours == pytest.approx(16 / 3600)
+
+
 def test_the_report_tells_recall_at_false_hints() -> None:
     """One row a stream and glossary, as the folder keeps it."""
     (row,) = fit_streams([heard("one")]).report()["streams"]
