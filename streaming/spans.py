@@ -50,9 +50,6 @@ class SpanGrid:
 def pool_spans(frames: NDArray[np.float32], spans: NDArray[np.int32]) -> NDArray[np.float32]:
     """The means of six equal parts of each span, side by side.
 
-    Part bounds that fall inside a frame take their share of it. One product of a matrix of shares with the frames gives
-    all parts of all spans, and is faster than differences of cumulative sums at every size of the grid.
-
     Args:
         frames: float32[T, D].
         spans: int32[m, 2], first frame and last frame + 1, at least one frame each.
@@ -60,9 +57,24 @@ def pool_spans(frames: NDArray[np.float32], spans: NDArray[np.int32]) -> NDArray
     Returns:
         float32[m, 6 * D].
     """
+    return pooled_by(part_shares(len(frames), spans), frames)
+
+
+def part_shares(n_frames: int, spans: NDArray[np.int32]) -> NDArray[np.float32]:
+    """How much each frame counts in each part of each span: float32[6 * m, n_frames].
+
+    Part bounds that fall inside a frame take their share of it. One product of these with the frames gives all parts of
+    all spans, and is faster than differences of cumulative sums at every size of the grid. For the same spans of
+    contexts of the same length they are made once.
+    """
     starts, lengths = spans[:, :1], np.diff(spans, axis=1)
     bounds = starts + lengths * (np.arange(PARTS + 1) / PARTS)
-    covered = np.clip(bounds[..., None] - np.arange(len(frames)), 0.0, 1.0)
-    weights = (np.diff(covered, axis=1) * (PARTS / lengths[..., None])).astype(np.float32)
-    pooled: NDArray[np.float32] = weights.reshape(len(spans) * PARTS, len(frames)) @ frames
-    return pooled.reshape(len(spans), PARTS * frames.shape[1])
+    covered = np.clip(bounds[..., None] - np.arange(n_frames), 0.0, 1.0)
+    shares = (np.diff(covered, axis=1) * (PARTS / lengths[..., None])).astype(np.float32)
+    return shares.reshape(len(spans) * PARTS, n_frames)
+
+
+def pooled_by(shares: NDArray[np.float32], frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`part_shares` of m spans and frames float32[T, D] -> float32[m, 6 * D], the parts of each span side by side."""
+    pooled: NDArray[np.float32] = shares @ frames
+    return pooled.reshape(len(shares) // PARTS, PARTS * frames.shape[1])

@@ -4,6 +4,7 @@ A small glossary is aligned whole, its paths carried from hop to hop; of a large
 that are aligned in each context.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from streaming.encoding.encoded_context import EncodedContext
 from streaming.index.searched_index import SearchedIndex
-from streaming.spans import SpanGrid, pool_spans
+from streaming.spans import SpanGrid, part_shares, pool_spans, pooled_by
 from streaming.spotting.alignment import locate
 from streaming.spotting.evidence import Evidence, evidence_of
 from streaming.spotting.form_bank import CarriedForms, FormBank, FormScores
@@ -77,8 +78,8 @@ class FormSearch:
 
     def proposals(self, encoded: EncodedContext) -> NDArray[np.int64]:
         """The forms nearest to any span that ended just now, best first: int64[≤ proposals]."""
-        spans = self._grid.grid(len(encoded.frames), len(encoded.frames) - self._config.proposal_frames)
-        queries = self._spans.embed(pool_spans(encoded.frames, spans)) - self._spans.centre
+        shares = _shares_of(self._grid, len(encoded.frames), self._config.proposal_frames)
+        queries = self._spans.embed(pooled_by(shares, encoded.frames)) - self._spans.centre
         ids, similarity = self._index.search(queries, self._config.neighbours_per_span)
         order = np.argsort(-similarity.ravel(), kind="stable")
         ranked = ids.ravel()[order]
@@ -104,3 +105,11 @@ class FormSearch:
             by_phonemes = locate(encoded.phonemes, way, int(scores.phoneme_end[row]))
         background = self._index.background[form_index]
         return evidence_of(form_index, form, by_characters, by_phonemes, background, len(encoded.characters))
+
+
+@functools.lru_cache(maxsize=8)
+def _shares_of(grid: SpanGrid, n_frames: int, newest: int) -> NDArray[np.float32]:
+    """Of the spans that end in the newest frames: read only, and the same for all streams of one length of context."""
+    shares = part_shares(n_frames, grid.grid(n_frames, n_frames - newest))
+    shares.setflags(write=False)
+    return shares
