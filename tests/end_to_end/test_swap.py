@@ -1,6 +1,7 @@
 """A running server takes new versions over while a client streams, and hears layers, with the bundled model."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,12 +53,19 @@ def _publish(data_dir: Path, index: TermIndex) -> None:
     publish(data_dir, "talks", index, report)
 
 
-def _stream(catalogue: Catalogue, options: StreamOptions, chunks: Iterator[bytes]) -> list[ServerMessage]:
-    async def run() -> list[ServerMessage]:
-        async with HintServer(ServerConfig(port=0), catalogue, None) as server:
-            return [message async for message in stream_hints(server.url, chunks, options)]
+def _stream(
+    catalogue: Catalogue, options: StreamOptions, chunks: Iterator[bytes], heard: list[ServerMessage] | None = None
+) -> list[ServerMessage]:
+    """All messages; into `heard` as they come, where it is given."""
+    messages = [] if heard is None else heard
 
-    return asyncio.run(run())
+    async def run() -> None:
+        async with HintServer(ServerConfig(port=0), catalogue, None) as server:
+            async for message in stream_hints(server.url, chunks, options):
+                messages.append(message)
+
+    asyncio.run(run())
+    return messages
 
 
 def _speech() -> Iterator[bytes]:
@@ -80,17 +88,23 @@ def test_versions_published_and_rolled_back_while_a_client_streams(
     watch = CatalogueWatch(catalogue, lambda: {"talks": source}, {"talks": source.stamp()})
     still = _stream(catalogue, OPTIONS, _speech())
 
+    heard: list[ServerMessage] = []
+
     def disturbed() -> Iterator[bytes]:
         for number, chunk in enumerate(_speech()):
             if number == 20:
                 _publish(data, _renamed(index, SECOND, turned=True))
             if number == 60:
+                # A slow machine may not have come to a hop since.
+                until = time.monotonic() + 60
+                while not any(isinstance(m, GlossaryUpdated) for m in heard) and time.monotonic() < until:
+                    time.sleep(0.01)
                 roll_back(data, "talks", index.encoder_id, FIRST)
             if number in (20, 60):
                 assert watch.look() == ["talks"]
             yield chunk
 
-    moved = _stream(catalogue, OPTIONS, disturbed())
+    moved = _stream(catalogue, OPTIONS, disturbed(), heard)
     assert len(_spoken(still)) > 3
     assert _spoken(moved) == _spoken(still)
     updates = [

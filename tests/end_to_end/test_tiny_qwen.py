@@ -36,6 +36,8 @@ from training.speech.carriers import PHRASES
 CARRIERS = (("the", ""), ("a", ""), ("", "is"), ("this", ""))
 TRAINING_VOICES = 32
 
+pytestmark = pytest.mark.long
+
 torch.set_num_threads(1)  # on few cores the threads of small products wait for each other
 
 
