@@ -26,7 +26,7 @@ class ScoringConfig:
 
     exhaustive_forms: int = 1500
     proposals: int = 100
-    proposal_frames: int = 32
+    proposal_frames: int = 20
     neighbours_per_span: int = 10
     late_frames: int = 60
     floor: float = -3.0
