@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from streaming.errors import TermCueError
-from training.compact import block_stages, stages
+from training.compact import block_stages, served_stages, stages
 from training.compact.recipe import CompactRecipe, Materials, StageError, keep_recipe, read_facts
 from training.loop.stopping import Stopped
 
@@ -24,11 +24,15 @@ examples, in the order in which a model is made (every stage goes on where it wa
   for stage in blocks verify-blocks export-blocks; do    # the same encoder, taught to hear each frame once
       python -m training.compact $stage $SPEECH --synthetic build/synthetic/manifest.jsonl --facts facts.json
   done
-  termcue reindex one.csv --id one --model build/compact/block-model --data-dir build/index
-  python -m training.compact calibrate $SPEECH --model build/compact/block-model \\
+  for stage in verify-served export-verifier; do         # its verifier taught further, without a GPU
+      python -m training.compact $stage $SPEECH --earlier build/compact/block-model --model build/compact/verified-model
+  done
+  termcue reindex one.csv --id one --model build/compact/verified-model --data-dir build/index
+  python -m training.compact calibrate $SPEECH --model build/compact/verified-model \\
       --stream one.json=build/index/glossaries/one/versions/VERSION
 """
 _BLOCK_STAGES = ("blocks", "verify-blocks", "export-blocks")
+_SERVED_STAGES = ("verify-served", "export-verifier")
 _STAGES = (
     "g2p",
     "cache",
@@ -39,9 +43,10 @@ _STAGES = (
     "export",
     *_BLOCK_STAGES,
     "rewrite-step",
+    *_SERVED_STAGES,
     "calibrate",
 )
-_WITHOUT_WHISPER = ("g2p", "spans", *_BLOCK_STAGES, "rewrite-step", "calibrate")
+_WITHOUT_WHISPER = ("g2p", "spans", *_BLOCK_STAGES, "rewrite-step", *_SERVED_STAGES, "calibrate")
 
 
 def _recipe(given: argparse.Namespace) -> CompactRecipe:
@@ -61,6 +66,10 @@ def _recipe(given: argparse.Namespace) -> CompactRecipe:
         block_verifier=replace(
             recipe.block_verifier,
             schedule=replace(recipe.block_verifier.schedule, steps=given.block_verifier_steps),
+        ),
+        served_verifier=replace(
+            recipe.served_verifier,
+            schedule=replace(recipe.served_verifier.schedule, steps=given.served_verifier_steps),
         ),
     )
 
@@ -108,11 +117,11 @@ def _parser() -> argparse.ArgumentParser:
         help="layers of Whisper trained further (default %(default)s of its 6)")  # fmt: skip
     add("--model", type=Path,
         help="model folder to write, rewrite or calibrate (default: WORK/model; export-blocks and rewrite-step: "
-        "WORK/block-model)")  # fmt: skip
+        "WORK/block-model; export-verifier: WORK/verified-model)")  # fmt: skip
     add("--earlier", type=Path, metavar="MODEL",
-        help="blocks, verify-blocks, export-blocks: the model whose encoder is taught (default: WORK/model, or else "
-        "the bundled one)")  # fmt: skip
-    add("--facts", type=Path, help="export: JSON object with licence and provenance")
+        help="blocks, verify-blocks, export-blocks: the model whose encoder is taught; verify-served, export-verifier: "
+        "the model whose verifier goes on learning (default: WORK/model, or else the bundled one)")  # fmt: skip
+    add("--facts", type=Path, help="export, export-blocks, export-verifier: JSON object with licence and provenance")
     add("--stream", type=_stream, action="append", default=[], metavar="STREAM.json=INDEX[,INDEX…]",
         help="calibrate: a long development stream and the index folders to hear it with; may be repeated")  # fmt: skip
     add("--hold-out", type=_held_out, action="append", metavar="COLLECTION=SPEAKERS",
@@ -124,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--span-steps", type=_positive, default=default.spans.steps)
     add("--block-steps", type=_positive, default=default.blocks.steps)
     add("--block-verifier-steps", type=_positive, default=default.block_verifier.schedule.steps)
+    add("--served-verifier-steps", type=_positive, default=default.served_verifier.schedule.steps)
     add("--threads", type=_positive, default=1, help="threads of torch (default 1)")
     return parser
 
@@ -155,6 +165,13 @@ def run(given: argparse.Namespace) -> None:
         ),
         "rewrite-step": lambda: block_stages.rewriting_step(
             materials, recipe, given.model or given.work / "block-model"
+        ),
+        "verify-served": lambda: served_stages.verifying_served(materials, recipe),
+        "export-verifier": lambda: served_stages.exporting_verifier(
+            materials,
+            recipe,
+            given.model or given.work / "verified-model",
+            read_facts(given.facts) if given.facts else {},
         ),
         "calibrate": lambda: stages.calibrating(materials, model, dict(given.stream)),
     }

@@ -12,6 +12,7 @@ from streaming.errors import TermCueError
 from training.compact.block_verifier import BlockVerifierConfig
 from training.compact.g2p import G2pConfig
 from training.compact.lexicon import LexiconConfig
+from training.compact.served_crops import ServedVerifierConfig
 from training.compact.train_alignment import AlignmentTrainingConfig
 from training.compact.train_blocks import BlockTrainingConfig
 from training.compact.train_spans import SpanTrainingConfig
@@ -71,6 +72,7 @@ class CompactRecipe:
     lexicon: LexiconConfig = field(default_factory=LexiconConfig)
     blocks: BlockTrainingConfig = field(default_factory=BlockTrainingConfig)
     block_verifier: BlockVerifierConfig = field(default_factory=BlockVerifierConfig)
+    served_verifier: ServedVerifierConfig = field(default_factory=ServedVerifierConfig)
 
 
 def keep_recipe(work: Path, recipe: CompactRecipe) -> None:

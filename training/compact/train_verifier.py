@@ -7,7 +7,7 @@ and the embeddings of the tokens stay as they are.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class VerifierSchedule:
         attention_factor: its attention to the frames, whose meaning is new to it, learns so many times as fast.
         average: decay of the moving average of the weights.
         held_out_windows: judged on, of each length.
+        precision: of the forward pass; bf16 is slower where a machine only imitates it.
     """
 
     steps: int = 1500
@@ -59,6 +60,7 @@ class VerifierSchedule:
     checkpoint_every_s: float = 180.0
     held_out_windows: int = 160
     seed: int = 1
+    precision: Literal["bf16", "fp32"] = "bf16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ def train_verifier(
     )
     run = RunConfig(
         epochs=1,
-        precision="bf16",
+        precision=config.precision,
         seed=config.seed,
         save_path=part_file(out, "verifier"),
         average=config.average,

@@ -124,11 +124,34 @@ def _groups(utterances: Iterable[Utterance], config: WindowConfig, shuffler: ran
     return groups
 
 
-def make_sessions(utterances: Iterable[Utterance], config: WindowConfig, copy: int = 0) -> Iterator[Session]:
-    """Every utterance once, joined and unchanged; the same for the same `copy`."""
+def make_sessions(
+    utterances: Iterable[Utterance],
+    config: WindowConfig,
+    copy: int = 0,
+    augmentation: AugmentationConfig | None = None,
+) -> Iterator[Session]:
+    """Every utterance once, joined and (with an `augmentation`) changed; the same for the same `copy`."""
     shuffler, rng = _drawing(config, copy)
-    for group in _groups(utterances, config, shuffler):
-        yield _join(group, config, False, rng)
+    groups = _groups(utterances, config, shuffler)
+    return _joined(groups, config, augmentation, rng)
+
+
+def _joined(
+    groups: Iterable[Sequence[Utterance]],
+    config: WindowConfig,
+    augmentation: AugmentationConfig | None,
+    rng: np.random.Generator,
+) -> Iterator[Session]:
+    babble = np.zeros(0, np.float32)
+    for group in groups:
+        session = _join(group, config, augmentation is not None, rng)
+        if augmentation is not None:
+            if len(babble) < len(session.audio):
+                babble = np.resize(np.concatenate([babble, session.audio[::-1]]), len(session.audio))
+            audio = augment(session.audio, babble, augmentation, rng)
+            babble = session.audio
+            session = Session(audio, session.words, session.collection)
+        yield session
 
 
 def make_windows(
@@ -140,15 +163,7 @@ def make_windows(
     """Every utterance once, joined, changed (unless `augmentation` is None) and tiled; the same for the same `copy`."""
     shuffler, rng = _drawing(config, copy)
     groups = _groups(utterances, config, shuffler)
-    babble = np.zeros(0, np.float32)
-    for group in groups:
-        session = _join(group, config, augmentation is not None, rng)
-        if augmentation is not None:
-            if len(babble) < len(session.audio):
-                babble = np.resize(np.concatenate([babble, session.audio[::-1]]), len(session.audio))
-            audio = augment(session.audio, babble, augmentation, rng)
-            babble = session.audio
-            session = Session(audio, session.words, session.collection)
+    for session in _joined(groups, config, augmentation, rng):
         start = 0
         while True:
             frames = shuffler.choices(config.lengths, config.weights)[0]

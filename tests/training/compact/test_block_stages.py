@@ -12,13 +12,14 @@ from streaming.encoding.block_shape import BlockShape
 from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
 from streaming.spotting.span_centre import CENTRE_FILE, centre_of
-from training.compact import block_stages, stages
+from training.compact import block_stages, served_stages, stages
 from training.compact.__main__ import main
-from training.compact.block_earlier import read_teacher
+from training.compact.block_earlier import read_teacher, read_verifier
 from training.compact.block_stretches import StretchConfig
 from training.compact.block_verifier import BlockVerifierConfig
 from training.compact.g2p import G2pConfig
 from training.compact.recipe import CompactRecipe, Materials, StageError
+from training.compact.served_crops import ServedVerifierConfig
 from training.compact.train_blocks import BlockTrainingConfig
 from training.compact.train_verifier import VerifierSchedule
 from training.export.folder import uncalibrated, write_model_folder
@@ -37,6 +38,9 @@ RECIPE = CompactRecipe(
     blocks=BlockTrainingConfig(steps=2, rows=2, copies=1, stretches=STRETCHES, held_out_batches=1, held_out_rows=2),
     block_verifier=BlockVerifierConfig(
         VerifierSchedule(steps=2, batch_windows=2, crops_per_window=3, held_out_windows=2), STRETCHES
+    ),
+    served_verifier=ServedVerifierConfig(
+        VerifierSchedule(steps=2, batch_windows=3, crops_per_window=1, held_out_windows=3, precision="fp32"), copies=2
     ),
 )
 
@@ -103,6 +107,7 @@ def test_stages_make_a_model_of_blocks(materials: Materials, tmp_path: Path) -> 
     assert not torch.equal(encoder.conv1.weight, first.conv1.weight)
     assert made.contents["verifier.onnx"] != block_stages.earlier_folder(materials).contents["verifier.onnx"]
     check_rewritten(materials, made)
+    check_going_on(materials, ModelFolder.load(made.path), tmp_path / "better")
     check_other_encoder(materials)
 
 
@@ -118,6 +123,28 @@ def check_rewritten(materials: Materials, made: ModelFolder) -> None:
         torch.testing.assert_close(weight, before[name], rtol=1e-6, atol=0)
     with pytest.raises(StageError, match="does not hear blocks"):
         block_stages.rewriting_step(materials, RECIPE, block_stages.earlier_folder(materials).path)
+
+
+def check_going_on(materials: Materials, made: ModelFolder, target: Path) -> None:
+    """The verifier learns from what the folder's own graph gives; of the folder, only the verifier becomes another."""
+    given = replace(materials, earlier=made.path)
+    with pytest.raises(StageError, match="run the stage verify-served first"):
+        served_stages.exporting_verifier(given, RECIPE, target, {})
+    served_stages.verifying_served(given, RECIPE)
+    heard = {path.name.split("-")[0]: path.stat().st_mtime_ns for path in (materials.work / "served").iterdir()}
+    assert heard.keys() == {"clean", "changed1", "changed2", "synthetic", "held_out"}
+    served_stages.exporting_verifier(given, RECIPE, target, {"licence": "free"})
+    again = {path.name.split("-")[0]: path.stat().st_mtime_ns for path in (materials.work / "served").iterdir()}
+    assert again == heard
+    better = ModelFolder.load(target)
+    assert {name for name in made.contents if better.contents[name] != made.contents[name]} == {"verifier.onnx"}
+    assert json.loads((target / "spec.json").read_text("utf-8"))["licence"] == "free"
+    assert better.calibration.to_json() == made.calibration.to_json()
+    before, after = (read_verifier(folder).verifier.state_dict() for folder in (made, better))
+    torch.testing.assert_close(after["embed_tokens.weight"], before["embed_tokens.weight"], rtol=1e-5, atol=1e-6)
+    assert not torch.equal(after["layers.0.encoder_attn.k_proj.weight"], before["layers.0.encoder_attn.k_proj.weight"])
+    with pytest.raises(StageError, match="does not hear blocks"):
+        served_stages.verifying_served(replace(materials, earlier=materials.work / "model"), RECIPE)
 
 
 def check_other_encoder(materials: Materials) -> None:
@@ -163,7 +190,9 @@ def test_the_earlier_model_may_be_named(materials: Materials, tmp_path: Path) ->
     assert block_stages.earlier_folder(materials).spec.name == "compact"
 
 
-@pytest.mark.parametrize("stage", ["blocks", "verify-blocks", "export-blocks", "rewrite-step"])
+@pytest.mark.parametrize(
+    "stage", ["blocks", "verify-blocks", "export-blocks", "rewrite-step", "verify-served", "export-verifier"]
+)
 def test_command_line_runs_the_stages(
     materials: Materials, stage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,11 +200,15 @@ def test_command_line_runs_the_stages(
     seen: list[tuple[Materials, CompactRecipe]] = []
     for name in ("teaching_blocks", "verifying_blocks", "exporting_blocks", "rewriting_step"):
         monkeypatch.setattr(block_stages, name, lambda *given: seen.append(given[:2]))
+    for name in ("verifying_served", "exporting_verifier"):
+        monkeypatch.setattr(served_stages, name, lambda *given: seen.append(given[:2]))
     threads = torch.get_num_threads()
     options = ["--work", materials.work, "--data", materials.data, "--dictionary", materials.dictionary]
     options += ["--whisper", "nowhere", "--earlier", "there", "--block-steps", 5, "--block-verifier-steps", 6]
+    options += ["--served-verifier-steps", 7]
     main([stage, *map(str, options)])
     torch.set_num_threads(threads)
     [(given, recipe)] = seen
     assert given.earlier == Path("there")
     assert (recipe.blocks.steps, recipe.block_verifier.schedule.steps) == (5, 6)
+    assert recipe.served_verifier.schedule.steps == 7
