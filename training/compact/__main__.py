@@ -24,12 +24,13 @@ examples, in the order in which a model is made (every stage goes on where it wa
   for stage in blocks verify-blocks export-blocks; do    # the same encoder, taught to hear each frame once
       python -m training.compact $stage $SPEECH --synthetic build/synthetic/manifest.jsonl --facts facts.json
   done
-  for stage in verify-served export-verifier; do         # its verifier taught further, without a GPU
+  termcue reindex one.csv --id one --model build/compact/block-model --data-dir build/index
+  python -m training.compact calibrate $SPEECH --model build/compact/block-model \\
+      --stream one.json=build/index/glossaries/one/versions/VERSION
+and where a verifier is to go on learning without a GPU, before it is calibrated:
+  for stage in verify-served export-verifier; do
       python -m training.compact $stage $SPEECH --earlier build/compact/block-model --model build/compact/verified-model
   done
-  termcue reindex one.csv --id one --model build/compact/verified-model --data-dir build/index
-  python -m training.compact calibrate $SPEECH --model build/compact/verified-model \\
-      --stream one.json=build/index/glossaries/one/versions/VERSION
 """
 _BLOCK_STAGES = ("blocks", "verify-blocks", "export-blocks")
 _SERVED_STAGES = ("verify-served", "export-verifier")
