@@ -55,9 +55,12 @@ def _server(environment: Mapping[str, str], *arguments: str) -> Iterator[tuple[s
     ) as process:
         assert process.stderr is not None
         try:
-            said = process.stderr.readline().decode()
-            assert "ws://" in said, said + process.stderr.read().decode()
-            yield process, said.split()[-1]
+            # A machine that is busy is told before the address.
+            said = []
+            while not said or "ws://" not in said[-1]:
+                said.append(process.stderr.readline().decode())
+                assert said[-1], "".join(said)
+            yield process, said[-1].split()[-1]
         finally:
             process.terminate()
             process.wait(timeout=30)
