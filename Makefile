@@ -14,7 +14,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
 
-# A worker for each core, four at most (each takes up to 2.5 GB); a module's tests stay together.
+# A worker for each core, four at most (each takes up to 2.5 GB), with one thread; a module's tests stay together.
+test coverage: export OMP_NUM_THREADS := 1
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help hints test lint check fix coverage wheel-test gpu clean
