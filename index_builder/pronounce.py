@@ -9,6 +9,8 @@ from streaming.records import record
 from streaming.symbols import PHONEMES
 
 MAX_PRONUNCIATIONS = 3
+# Symbols of a pronunciation; the longest word of any dictionary has fewer than 50, and a term 200 letters.
+LONGEST_PRONUNCIATION = 100
 Word: TypeAlias = tuple[str, ...]
 Pronunciation: TypeAlias = tuple[Word, ...]
 
@@ -67,6 +69,12 @@ def attach_pronunciations(
         unknown = [symbol for word in pronunciation for symbol in word if symbol not in _SYMBOLS]
         if unknown or not pronunciation:
             complaints.append(f"the pronunciation {text!r} of {term!r} is ignored: {unknown or text!r} is not ARPAbet")
+            continue
+        if sum(map(len, pronunciation)) > LONGEST_PRONUNCIATION:
+            complaints.append(
+                f"the pronunciation {text[:40] + '…'!r} of {term!r} is ignored: it has "
+                f"{sum(map(len, pronunciation))} symbols, and {LONGEST_PRONUNCIATION} are the most"
+            )
             continue
         fitting = [form for form in texts if len(form.split()) == len(pronunciation)]
         if fitting:

@@ -11,7 +11,7 @@ CANDIDATE_COLUMNS = ("count", "score", "context")
 _SINGLE = frozenset({"translation", "id", "note", "domain", "source_lang", "do_not_hint", "minimum_probability"})
 
 # What people write between a term and its translation; a hyphen inside a term has no blank on both sides.
-_PARTED_BY_EYE = re.compile(r"\S\s+(-|–|—|=|:|->|=>|→)\s+\S")
+_PARTED_BY_EYE = re.compile(r"\S(?:\s+(-|–|—|=|->|=>|→)|\s*(:))\s+\S")
 
 
 def title_warning(file: str, line: int, count: int) -> GlossaryWarning:
@@ -29,15 +29,15 @@ def no_heading_warning(file: str, line: int, first: str) -> GlossaryWarning:
 
 
 def unparted_warning(lines: Sequence[str], file: str) -> GlossaryWarning | None:
-    """Most lines of a list look like a term and its translation, which nothing that parts cells stands between."""
-    filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    looks = [(number, sign[1]) for number, line in filled if (sign := _PARTED_BY_EYE.search(line))]
-    if not looks or 2 * len(looks) <= len(filled):
+    """Lines of a list look like a term and its translation, which nothing that parts cells stands between."""
+    signs = [(number, _PARTED_BY_EYE.search(line)) for number, line in enumerate(lines, 1)]
+    looks = [(number, sign[1] or sign[2]) for number, sign in signs if sign]
+    if not looks:
         return None
     number, sign = looks[0]
     message = (
-        f"{file}, line {number}: each line is read as one term, with the {sign!r} in it; where a translation follows "
-        f"it, write a tab or a semicolon instead"
+        f"{file}, line {number}: each line is read as one term, with the {sign!r} in it ({_rows(len(looks))} like "
+        f"this); where a translation follows it, write a tab or a semicolon instead"
     )
     return GlossaryWarning("", "unparted", message)
 

@@ -30,7 +30,11 @@ def current(data_dir: Path, glossary_id: str) -> Path:
     home = data_dir / "glossaries" / check_id(glossary_id)
     try:
         version = (home / POINTER).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+    except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
+        raise _unreadable(home, glossary_id, getattr(error, "strerror", None) or "it is no UTF-8") from error
+    except OSError:
+        if there := versions(data_dir, glossary_id):
+            raise _unreadable(home, glossary_id, _missing_beside(len(there))) from None
         known = ", ".join(published(data_dir)) or "none"
         raise IndexFolderError(
             f"no glossary {glossary_id!r} is published in {data_dir} (published: {known}); publish it with "
@@ -42,6 +46,17 @@ def current(data_dir: Path, glossary_id: str) -> Path:
             f"`termcue reindex FILE --id {glossary_id}`"
         )
     return home / "versions" / version
+
+
+def _missing_beside(count: int) -> str:
+    return f"it is missing, though {'1 version lies' if count == 1 else f'{count} versions lie'} there"
+
+
+def _unreadable(home: Path, glossary_id: str, why: str) -> IndexFolderError:
+    return IndexFolderError(
+        f"{home / POINTER}, which names the current version, cannot be read: {why}; publish again with "
+        f"`termcue reindex FILE --id {glossary_id}`"
+    )
 
 
 def versions(data_dir: Path, glossary_id: str) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from streaming.server.connection import KEY_REMOVED_MESSAGE, RESTART_MESSAGE
 from streaming.server.inbox import Received
 from streaming.server.live_session import LiveSession
 from streaming.server.spooled import Spooled, TooBig, TooSlow
-from streaming.sessions.closing import Close, Output
+from streaming.sessions.closing import Close, Output, RefusedSession
+from streaming.sessions.session_query import settings_of_query
 
 if TYPE_CHECKING:
     from streaming.server.http_app import Site
@@ -45,6 +46,8 @@ async def hints_of_file(request: Request, site: "Site") -> Response:
     asked = parse_qsl(request.url.query, keep_blank_values=True)
     if senseless := next((name for name, _ in asked if name in _NOT_HERE), None):
         return error_response(400, "unknown_parameter", f"{senseless} has no meaning for a recording: leave it out")
+    if (refused := _refused_unheard(request, asked, site)) is not None:
+        return refused
     try:
         key = site.access.key_of(request.headers.getlist("authorization"))
         heard = _Heard(site, Spooled.begun(), key)
@@ -55,6 +58,29 @@ async def hints_of_file(request: Request, site: "Site") -> Response:
     except BaseException:
         heard.close()
         raise
+
+
+def _refused_unheard(request: Request, asked: Sequence[tuple[str, str]], site: "Site") -> Response | None:
+    """What is answered where the headers and the address alone say that the recording will not be heard."""
+    most, promised = site.config.max_file_bytes, request.headers.get("content-length", "")
+    if promised.isdecimal() and int(promised) > most:
+        return error_response(413, "file_too_big", _too_big(most))
+    try:
+        settings_of_query(urlencode(_meant(asked)), site.shared.served)
+    except RefusedSession as refused:
+        return error_response(_STATUS.get(refused.close_code, 400), refused.code, str(refused))
+    return None
+
+
+def _meant(asked: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The parameters that count before the recording is there: what raw samples are like, a file says itself."""
+    if any(name == "encoding" for name, _ in asked):
+        return list(asked)
+    return [(name, value) for name, value in asked if name not in _RAW_PARAMETERS]
+
+
+def _too_big(most: int) -> str:
+    return f"a recording may have at most {most} bytes: cut it"
 
 
 class _Heard:
@@ -88,7 +114,7 @@ class _Heard:
         if source is not None and source.duration_s > _LONGEST_S:
             return self._refused(413, "recording_too_long", _TOO_LONG)
         if source is not None:
-            asked = [(name, value) for name, value in asked if name not in _RAW_PARAMETERS]
+            asked = _meant(asked)
             asked += [("sample_rate", str(source.format.sample_rate)), ("channels", str(source.format.channels))]
         self._live, outputs = await shared.opened(urlencode(asked), f"f_{secrets.token_hex(4)}", None)
         if self._live is None:
@@ -109,8 +135,7 @@ class _Heard:
                 request.stream(), config.max_file_bytes, lambda: leave.patience(patience_s), _WHOLE_BODY_S
             )
         except TooBig:
-            message = f"a recording may have at most {config.max_file_bytes} bytes: cut it"
-            return self._refused(413, "file_too_big", message)
+            return self._refused(413, "file_too_big", _too_big(config.max_file_bytes))
         except TooSlow:
             if leave.is_begun:
                 return self._refused(503, "restart", RESTART_MESSAGE, config.retry_after_s)

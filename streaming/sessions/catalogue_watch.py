@@ -85,9 +85,10 @@ class CatalogueWatch:
             for glossary_id, source in self._sources().items():
                 stamp = source.stamp()
                 is_new = stamp is not None and stamp != self._stamps.get(glossary_id)
-                if not is_new and not (is_asked and glossary_id in self._doubted):
+                # Who asks is told of a glossary that is gone, or of one that is doubted.
+                if not is_new and not (is_asked and (stamp is None or glossary_id in self._doubted)):
                     continue
-                self._stamps[glossary_id] = stamp
+                self._stamps[glossary_id] = stamp if stamp is not None else self._stamps.get(glossary_id)
                 if self._replace(glossary_id, source, is_asked=is_asked):
                     replaced.append(glossary_id)
         return replaced

@@ -89,6 +89,16 @@ def test_what_is_not_arpabet_is_told(written: str) -> None:
     assert "not ARPAbet" in complaints[0]
 
 
+def test_endless_pronunciation_is_told_and_left_out() -> None:
+    """Finding its bounds would take for ever; the longest that is taken is done in a moment."""
+    forms, (complaint,) = _attach("deep learning", ["deep learning"], "AH1 " * 101)
+    assert forms == {"deep learning": ()}
+    assert "'deep learning' is ignored: it has 101 symbols, and 100 are the most" in complaint
+    assert len(complaint) < 160
+    forms, complaints = _attach("deep learning", ["deep learning"], "AH1 " * 100)
+    assert (len(forms["deep learning"]), complaints) == (1, [])
+
+
 def test_missing_bounds_are_found() -> None:
     """A pronunciation without bounds is cut where the model's words are nearest."""
     forms, complaints = _attach("bad mat", ["bad mat"], "B AE D M EH T")

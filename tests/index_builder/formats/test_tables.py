@@ -112,9 +112,11 @@ def test_a_list_that_holds_translations_is_told(sign: str) -> None:
     assert [row.term for row in parsed.rows] == [f"ion {sign} Ion", f"salt {sign} Salz", "re-entry"]
     (warning,) = parsed.warnings
     assert warning.kind == "unparted"
-    assert f"line 2: each line is read as one term, with the '{sign}' in it" in warning.message
+    assert f"line 2: each line is read as one term, with the '{sign}' in it (2 rows like this)" in warning.message
     assert "write a tab or a semicolon instead" in warning.message
-    assert _parse(f"ion {sign} Ion\nsalt\n").warnings == ()
+    assert _parse("re-entry\nsalt:water\nratio 1:2\n").warnings == ()
+    (one,) = _parse("salt\nion: Ion\nkernel\n").warnings
+    assert "line 2: each line is read as one term, with the ':' in it (1 row like this)" in one.message
     assert _parse(f"term\tde\nion {sign} x\tIon\n").warnings == ()
 
 

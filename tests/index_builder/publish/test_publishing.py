@@ -118,6 +118,22 @@ def test_unknown_id_lists_what_is_published(tmp_path: Path) -> None:
         current(tmp_path, "other")
 
 
+def test_pointer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """Damaged, a folder, or gone while versions are there: it is not said that nothing is published."""
+    _publish(tmp_path)
+    pointer = tmp_path / "glossaries" / "acl" / "CURRENT"
+    cure = "publish again with `termcue reindex FILE --id acl`"
+    pointer.write_bytes(b"2026\xff")
+    with pytest.raises(IndexFolderError, match=f"CURRENT, .* cannot be read: it is no UTF-8; {cure}"):
+        current(tmp_path, "acl")
+    pointer.unlink()
+    with pytest.raises(IndexFolderError, match=f"CURRENT, .*: it is missing, though 1 version lies there; {cure}"):
+        current(tmp_path, "acl")
+    pointer.mkdir()
+    with pytest.raises(IndexFolderError, match=f"CURRENT, .*: Is a directory; {cure}"):
+        current(tmp_path, "acl")
+
+
 def test_data_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
     """No traceback where the data folder cannot be made."""
     (tmp_path / "file").write_bytes(b"")

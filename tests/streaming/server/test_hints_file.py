@@ -98,6 +98,26 @@ def test_a_recording_that_cannot_be_taken_is_refused(
     serve(served, scenario, replace(ServerConfig(), max_file_bytes=200_000))
 
 
+@pytest.mark.parametrize(
+    ("query", "length", "status"),
+    [(QUERY, 300_000, b" 413 "), ("glossary=none", 9, b" 404 "), (f"{QUERY}&profile=none", 9, b" 400 ")],
+)
+def test_what_the_headers_tell_is_answered_before_the_body(
+    served: Served, query: str, length: int, status: bytes
+) -> None:
+    """Nothing of the recording has to be sent for it."""
+
+    async def scenario(server: HintServer) -> None:
+        host, port = server.http_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /v1/hints:file?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n"
+        writer.write(head.encode())
+        assert status in await asyncio.wait_for(reader.readline(), 20)
+        writer.close()
+
+    serve(served, scenario, replace(ServerConfig(port=0), max_file_bytes=200_000))
+
+
 def test_a_client_that_leaves_gives_its_place_back(served: Served) -> None:
     """While it sends its recording, and while it is answered."""
 

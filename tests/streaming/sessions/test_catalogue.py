@@ -156,6 +156,28 @@ def test_a_doubtful_version_is_taken_when_it_comes_again(caplog: pytest.LogCaptu
     assert catalogue["tones"].version == "short3"
 
 
+def test_who_asks_is_told_of_a_glossary_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """Otherwise it may just be being saved; what is served is served on."""
+
+    class Gone:
+        def stamp(self) -> str | None:
+            return None
+
+        def load(self) -> ServedGlossary:
+            raise IndexFolderError("there is no file tones.csv")
+
+        def doubt(self, _: ServedGlossary, __: ServedGlossary) -> str | None:
+            return None
+
+    catalogue = Catalogue({"tones": _version("v1")})
+    watch = CatalogueWatch(catalogue, lambda: {"tones": Gone()}, {"tones": "v1"})
+    assert watch.look() == []
+    assert caplog.text == ""
+    assert watch.look(is_asked=True) == []
+    assert "new version of tones cannot be used, version v1 is served on: there is no file tones.csv" in caplog.text
+    assert catalogue["tones"].version == "v1"
+
+
 def test_reload_on_request_says_what_is_wrong() -> None:
     """At once and without a new stamp; a version that cannot be used is an error, and the old one stays."""
     tones = _Source("v2")
