@@ -56,7 +56,7 @@ def _server(environment: Mapping[str, str], *arguments: str) -> Iterator[tuple[s
         assert process.stderr is not None
         try:
             # A machine that is busy is told before the address.
-            said = []
+            said: list[str] = []
             while not said or "ws://" not in said[-1]:
                 said.append(process.stderr.readline().decode())
                 assert said[-1], "".join(said)
