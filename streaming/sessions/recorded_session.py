@@ -1,5 +1,6 @@
 """Reads the folder of a recorded session, also of one whose server was killed meanwhile."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,21 +73,28 @@ class RecordedSession:
         except OSError as error:
             raise _unreadable(self.folder / AUDIO_FILE, error) from error
         with audio:
+            most = audio.seek(0, os.SEEK_END)
             audio.seek(WAV_HEADER_BYTES)
             for number, line in enumerate(_whole_lines(self.folder / FRAMES_FILE), 1):
                 match _frame(self.folder, number, line):
                     case AudioFrame(size):
-                        chunk = audio.read(size)
+                        chunk = audio.read(min(self._count(number, size), most))
                         if len(chunk) < size:
                             return
                         yield chunk
                     case TextFrame(text):
                         yield text
                     case Resumption(padding) as resumption:
-                        audio.seek(padding, 1)
+                        audio.seek(self._count(number, padding), os.SEEK_CUR)
                         yield resumption
                     case RecordingEnd():
                         return
+
+    def _count(self, number: int, count: int) -> int:
+        if count < 0:
+            where = f"{self.folder / FRAMES_FILE}, line {number}"
+            raise RecordingError(f"{where}: {count} is no number of bytes; {_CURE}")
+        return count
 
 
 def session_folders(folder: Path) -> list[Path]:

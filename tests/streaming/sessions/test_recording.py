@@ -294,6 +294,7 @@ def test_audio_that_never_reached_the_disk_ends_the_replay(recorded: Path) -> No
         ("frames.jsonl", "nonsense\n", "line 1"),
         ("frames.jsonl", '{"kind": "video"}\n', "video"),
         ("frames.jsonl", '{"kind": "audio"}\n', "size"),
+        ("frames.jsonl", '{"kind": "audio", "size": -1}\n', "line 1: -1 is no number of bytes"),
         ("messages.jsonl", '{"type": "Warning"}\n', "line 1"),
         ("frames.jsonl", None, "cannot be read"),
         ("audio.wav", None, "cannot be read"),
@@ -310,6 +311,13 @@ def test_a_damaged_recording_is_named(recorded: Path, name: str, content: str | 
         (recorded / name).write_text(content, "utf-8")
     with pytest.raises(RecordingError, match=named):
         list(RecordedSession.read(recorded).received())
+
+
+def test_a_frame_larger_than_the_audio_ends_the_replay(recorded: Path) -> None:
+    """However large it says it is, no more is read than there is."""
+    (folder,) = session_folders(recorded)
+    (folder / "frames.jsonl").write_text('{"kind": "audio", "size": 99999999999999}\n', "utf-8")
+    assert list(_read(recorded).received()) == []
 
 
 def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:
