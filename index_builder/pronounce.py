@@ -1,6 +1,6 @@
 """Pronunciations of spoken forms: the user's first, else a grapheme-to-phoneme model's, letters by their names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
@@ -70,10 +70,10 @@ def attach_pronunciations(
         if unknown or not pronunciation:
             complaints.append(f"the pronunciation {text!r} of {term!r} is ignored: {unknown or text!r} is not ARPAbet")
             continue
-        if sum(map(len, pronunciation)) > LONGEST_PRONUNCIATION:
+        if (count := sum(map(len, pronunciation))) > LONGEST_PRONUNCIATION:
             complaints.append(
-                f"the pronunciation {text[:40] + '…'!r} of {term!r} is ignored: it has "
-                f"{sum(map(len, pronunciation))} symbols, and {LONGEST_PRONUNCIATION} are the most"
+                f"the pronunciation {text[:40] + '…'!r} of {term!r} is ignored: it has {count} symbols, and "
+                f"{LONGEST_PRONUNCIATION} are the most"
             )
             continue
         fitting = [form for form in texts if len(form.split()) == len(pronunciation)]
@@ -127,14 +127,12 @@ def split_over_words(symbols: Word, references: Sequence[Word]) -> Pronunciation
     n = len(symbols)
     best: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, ())}
     for reference in references:
-        best = {
-            end: min(
-                (cost + _edit_distance(symbols[start:end], reference), (*cuts, end))
-                for start, (cost, cuts) in best.items()
-                if start < end
-            )
-            for end in range(min(best) + 1, n + 1)
-        }
+        longer: dict[int, tuple[int, tuple[int, ...]]] = {}
+        for start, (cost, cuts) in best.items():
+            for end, distance in enumerate(_edit_distances(symbols[start:], reference), start + 1):
+                way = (cost + distance, (*cuts, end))
+                longer[end] = min(longer.get(end, way), way)
+        best = longer
     _, cuts = best[n]
     return tuple(symbols[start:end] for start, end in zip((0, *cuts[:-1]), cuts, strict=True))
 
@@ -175,10 +173,11 @@ def _unstressed(symbols: Iterable[str]) -> Word:
     return tuple(symbol.rstrip("012") for symbol in symbols)
 
 
-def _edit_distance(left: Word, right: Word) -> int:
+def _edit_distances(left: Word, right: Word) -> Iterator[int]:
+    """How far `right` is from the first symbol of `left`, from its first two, and so on."""
     row = list(range(len(right) + 1))
     for i, symbol in enumerate(left, 1):
         previous, row[0] = row[0], i
         for j, other in enumerate(right, 1):
             previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (symbol != other))
-    return row[-1]
+        yield row[-1]

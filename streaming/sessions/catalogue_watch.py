@@ -88,7 +88,8 @@ class CatalogueWatch:
                 # Who asks is told of a glossary that is gone, or of one that is doubted.
                 if not is_new and not (is_asked and (stamp is None or glossary_id in self._doubted)):
                     continue
-                self._stamps[glossary_id] = stamp if stamp is not None else self._stamps.get(glossary_id)
+                if stamp is not None:
+                    self._stamps[glossary_id] = stamp
                 if self._replace(glossary_id, source, is_asked=is_asked):
                     replaced.append(glossary_id)
         return replaced
