@@ -14,6 +14,8 @@ Decorator = Callable[[Command], Command]
 PROFILES = ("booth", "mt")
 # As in streaming.encoding.providers, whose import would load ONNX Runtime for --help.
 MODEL_PROVIDERS = ("auto", "cpu", "cuda")
+# One block of the encoder, and two in one step (`streaming.encoding.block_encoder`).
+HOPS_MS = (320, 640)
 
 
 class NamedPath(click.Path):
@@ -55,6 +57,17 @@ def provider_option(command: Command) -> Command:
         default="cpu",
         show_default=True,
         help="What the model runs on. auto: the GPU where there is one that works.",
+    )(command)
+
+
+def hop_option(command: Command) -> Command:
+    """--hop-ms 320|640."""
+    return click.option(
+        "--hop-ms",
+        type=click.Choice(HOPS_MS),
+        default=HOPS_MS[0],
+        show_default=True,
+        help="How often is decided. 640 costs about a third less; hints come 0.2 s later on average.",
     )(command)
 
 

@@ -9,10 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from app.wiring import Model
-from streaming.decision import DecisionConfig
 from streaming.events import SAMPLE_RATE
-from streaming.model_folder import ModelFolder
-from streaming.pipeline import PipelineConfig
 from streaming.sessions.recording import SessionRecorder
 
 # What all stages of a hop cost for each second of the encoder: one that hears blocks has the smaller share.
@@ -45,21 +42,21 @@ def sessions_held(model: Model, threads: int) -> int:
     A third of the machine is left for other work.
     """
     context = np.random.default_rng(0).standard_normal(model.folder.spec.context_samples).astype(np.float32) * 0.1
-    hop_ms = PipelineConfig(decision=DecisionConfig(threshold=1.0)).hop_ms
     stream, passes = model.frames.open(), []
     for hop in range(1, 8):
         started = time.perf_counter()
-        stream.encode(context, hop * hop_ms * SAMPLE_RATE // 1000)
+        stream.encode(context, hop * model.hop_ms * SAMPLE_RATE // 1000)
         passes.append(time.perf_counter() - started)
     stages = _STAGES_OF_BLOCKS if model.folder.spec.blocks else _STAGES_OF_CONTEXTS
-    per_stream = stages * float(np.median(passes)) / (hop_ms / 1000)
+    per_stream = stages * float(np.median(passes)) / (model.hop_ms / 1000)
     return max(1, int(threads / per_stream / 1.5))
 
 
-def recorder_into(folder: Path, model: ModelFolder) -> Callable[[str, str, str], SessionRecorder]:
+def recorder_into(folder: Path, model: Model) -> Callable[[str, str, str], SessionRecorder]:
     """Makes the recorder of a session, in a folder of its own inside `folder`."""
 
     def record(session_id: str, query: str, glossary_version: str) -> SessionRecorder:
-        return SessionRecorder.open(folder, session_id, query, model.encoder_id, glossary_version)
+        encoder_id = model.folder.encoder_id
+        return SessionRecorder.open(folder, session_id, query, encoder_id, glossary_version, hop_ms=model.hop_ms)
 
     return record

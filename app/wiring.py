@@ -26,7 +26,7 @@ from streaming.index.entry_register import EntryRegister
 from streaming.index.layered_index import LayeredIndex
 from streaming.index.searched_index import SearchedIndex
 from streaming.model_folder import BUNDLED, ModelFolder
-from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
+from streaming.pipeline import HOP_MS, FrameEncoder, Pipeline, PipelineConfig
 from streaming.protocol import Limits
 from streaming.scoring import TermScorer
 from streaming.session import ServedGlossary, Session, SessionSettings
@@ -60,7 +60,8 @@ class Sensitivity:
 class Model:
     """A checked model folder and the encoders that streams share.
 
-    `clock` (seconds) times the stages of each stream; the one that stands still keeps two runs equal.
+    `clock` (seconds) times the stages of each stream; the one that stands still keeps two runs equal. `hop_ms` is how
+    much new audio a decision has.
     """
 
     folder: ModelFolder
@@ -70,6 +71,7 @@ class Model:
     verifier: Verifier | None
     banks: FormBanks = field(default_factory=FormBanks)
     clock: Callable[[], float] = _stands_still
+    hop_ms: int = HOP_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def load_folder(path: Path | None) -> ModelFolder:
     return ModelFolder.load(path or BUNDLED)
 
 
-def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
+def load_model(folder: ModelFolder, provider: Provider = "cpu", hop_ms: int = HOP_MS) -> Model:
     """Make a checked folder's encoders ready to run. Raises ModelError, and SettingError without such a provider."""
     return Model(
         folder,
@@ -130,6 +132,7 @@ def load_model(folder: ModelFolder, provider: Provider = "cpu") -> Model:
         OnnxSpanEncoder(folder, provider=provider),
         competition_of(folder),
         verifier_of(folder, provider=provider),
+        hop_ms=hop_ms,
     )
 
 
@@ -184,6 +187,7 @@ def make_pipeline(
     config = PipelineConfig(
         decision=decision,
         format=audio_format,
+        hop_ms=model.hop_ms,
         context_ms=model.folder.spec.context_samples * 1000 // SAMPLE_RATE,
         interim_hints=interim_hints,
     )

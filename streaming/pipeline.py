@@ -24,9 +24,11 @@ from streaming.segmentation import SegmentationConfig, Segmenter
 from streaming.spans import FRAME_SAMPLES
 from streaming.vad import VoiceDetector
 
-__all__ = ["STAGES", "FrameEncoder", "Pipeline", "PipelineConfig", "Scorer", "SearchedGlossary"]
+__all__ = ["HOP_MS", "STAGES", "FrameEncoder", "Pipeline", "PipelineConfig", "Scorer", "SearchedGlossary"]
 
 STAGES = ("decode", "detect", "encode", "score", "decide")
+HOP_MS = 320
+"""New audio of a decision, where nothing else is asked for."""
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 _FRAME_MS = FRAME_SAMPLES // _SAMPLES_PER_MS
@@ -56,7 +58,7 @@ class PipelineConfig:
 
     decision: DecisionConfig
     format: AudioFormat = field(default_factory=AudioFormat)
-    hop_ms: int = 320
+    hop_ms: int = HOP_MS
     context_ms: int = 3000
     gate_ms: int = 1600
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)

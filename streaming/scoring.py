@@ -98,12 +98,13 @@ class TermScorer:
 
     def evidence(self, encoded: EncodedContext, first_hop_frame: int, context_start_sample: int = 0) -> list[Evidence]:
         """What speaks for each form that fits well enough, best mean score first."""
+        hop_frames = len(encoded.characters) - first_hop_frame
         frames = len(encoded.characters) - self._config.settle_frames
         first_frame = context_start_sample // FRAME_SAMPLES
         encoded = encoded.first(frames)
         first_end = max(0, min(first_hop_frame - self._config.settle_frames, frames - self._config.late_frames))
         first_end = rounded_down(first_frame, first_end)
-        found = self.forms.find(encoded, first_frame, first_end)
+        found = self.forms.find(encoded, first_frame, first_end, hop_frames)
         if self._competing is not None:
             self._competing.compete(encoded, found, first_frame, first_end)
         self._recall(found, first_frame)

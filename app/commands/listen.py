@@ -13,6 +13,7 @@ from app.notes import note
 from app.options import (
     data_dir_option,
     event_options,
+    hop_option,
     json_option,
     model_option,
     provider_option,
@@ -54,6 +55,7 @@ ADVICE = """listen needs to know what to hear and which terms to listen for. For
 @event_options
 @model_option
 @provider_option
+@hop_option
 @data_dir_option
 @click.pass_context
 def listen(
@@ -73,6 +75,7 @@ def listen(
     vad_events: bool,
     model: Path | None,
     provider: "Provider",
+    hop_ms: int,
     data_dir: Path | None,
 ) -> None:
     """Show the glossary terms spoken in SOURCE while it is heard.
@@ -112,7 +115,7 @@ def listen(
     folder = load_folder(model)
     if (warning := calibration_warning(folder)) is not None:
         note(warning)
-    places, loaded = Places.of(data_dir), load_model(folder, provider)
+    places, loaded = Places.of(data_dir), load_model(folder, provider, hop_ms)
     followable: dict[str, Source] = {}
     if glossary is not None and (realtime or source in (MICROPHONE, STDIN)):
         serve = partial(serve_glossary, loaded, sensitivities=[sensitivity])

@@ -1,5 +1,6 @@
 """`termcue replay`: a recorded session once more, and whether it gives the same hints."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,8 @@ def replay(
     for folder in folders:
         try:
             recording = RecordedSession.read(folder)
-            versions = RecordedVersions(loaded, places, provider, files_by_id(files, recording))
+            heard_by = replace(loaded, hop_ms=recording.header.hop_ms)
+            versions = RecordedVersions(heard_by, places, provider, files_by_id(files, recording))
             done = replay_session(recording, loaded.folder.encoder_id, versions.load, is_same_version)
         except TermCueError as error:
             if len(folders) == 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from app.notes import counted, note
-from app.options import NamedPath, data_dir_option, model_option, provider_option
+from app.options import NamedPath, data_dir_option, hop_option, model_option, provider_option
 from app.serve_limits import ServeLimits, limit_options, limited
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Examples:
   termcue serve --glossary talks
   termcue serve --glossary terms.csv --glossary names.csv --port 9000
   termcue serve --host 0.0.0.0 --api-keys-file keys.txt --tls-cert cert.pem --tls-key key.pem
-  termcue serve --glossary talks --max-sessions 32 --log-format json --record recordings
+  termcue serve --glossary talks --max-sessions 64 --hop-ms 640 --log-format json --record recordings
   termcue serve --drain 60 --idle-timeout 120 --connections-per-address 2000 --max-file-size 2048
   kill -HUP PID    # read the keys file and the glossaries again; sessions of removed keys end
 \b
@@ -59,6 +59,7 @@ On the same port, over plain HTTP:
 @limit_options
 @model_option
 @provider_option
+@hop_option
 @data_dir_option
 @click.pass_context
 def serve(
@@ -75,6 +76,7 @@ def serve(
     tls_key: Path | None,
     model: Path | None,
     provider: "Provider",
+    hop_ms: int,
     data_dir: Path | None,
     **limits: Unpack[ServeLimits],
 ) -> None:
@@ -133,7 +135,7 @@ def serve(
     if (warning := calibration_warning(folder)) is not None:
         tell(warning)
     metrics, slots = ServerMetrics(), ComputeSlots(config.threads)
-    loaded = for_many(load_model(folder, provider), slots, metrics.batched)
+    loaded = for_many(load_model(folder, provider, hop_ms), slots, metrics.batched)
     stopping = threading.Event()
     serve_one = partial(serve_glossary, loaded)
     tell_report = report_logger(log_terms=log_terms)
@@ -164,7 +166,7 @@ def serve(
             slots=slots,
             metrics=metrics,
             reload=watch.reload,
-            record=None if record is None else recorder_into(record, folder),
+            record=None if record is None else recorder_into(record, loaded),
             warm_up=get_ready,
             reread=Reread(partial(watch.look, is_asked=True), reread_keys),
         )

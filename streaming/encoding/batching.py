@@ -218,7 +218,9 @@ class BatchingBlocks:
         on_batch: Callable[[int], None] = lambda size: None,
     ) -> None:
         self._encoders = encoders
-        self._steps = Batches[BlockStep, StepResult](encoders.graph.run_batch, lambda step: 0, slots, most, on_batch)
+        self._steps = Batches[BlockStep, StepResult](
+            encoders.graph.run_batch, lambda step: step.mel.shape, slots, most, on_batch
+        )
 
     def encode(self, context: Floats) -> EncodedContext:
         """One context by itself."""

@@ -2,7 +2,8 @@
 
 The encoder hears whole blocks, each with some frames after it (`training.models.block_encoder`). What is asked for is
 the newest context all the same, as from an encoder that hears each context anew: its older frames are remembered, its
-newest ones provisional. What was not asked for is caught up with while the context still holds it; after a longer
+newest ones provisional. What was not asked for is caught up with while the context still holds it, two blocks in one
+step where two wait, which costs little more than one: so who asks half as often pays half as much. After a longer
 stretch (silence, an overloaded machine) the stream begins anew a little before what is asked for.
 """
 
@@ -29,6 +30,8 @@ _MEL_PER_FRAME = FRAME_SAMPLES // HOP
 _MEL_BEFORE = 2
 # A stream that begins anew hears so many blocks before what is asked for.
 _ANEW = 3
+# So many blocks that wait are heard in one step.
+_TOGETHER = 2
 _CURE = "install TermCue again, or name another folder with --model"
 
 
@@ -48,10 +51,11 @@ class OnnxSteps:
         SettingError: this ONNX Runtime cannot run on the provider at all.
     """
 
-    def __init__(self, folder: ModelFolder, blocks: BlockShape, threads: int = 1, provider: Provider = "cpu") -> None:
+    def __init__(self, folder: ModelFolder, positions: int, threads: int = 1, provider: Provider = "cpu") -> None:
         self._session = open_session(folder, STEP_FILE, threads, provider)
         given = (*self._session.get_inputs(), *self._session.get_outputs())
-        self.state_shape = _state_shape(folder, blocks, {one.name: _of_one_stream(one.shape) for one in given})
+        self._positions = positions
+        self.state_shape = _state_shape(folder, {one.name: _sizes(one.shape) for one in given})
         self._layers = range(self.state_shape.layers)
         self._outputs = [
             *OUTPUTS,
@@ -64,9 +68,13 @@ class OnnxSteps:
         return self.run_batch([step])[0]
 
     def run_batch(self, steps: Sequence[BlockStep]) -> list[StepResult]:
-        """One step each of several streams, in one pass."""
-        inputs = {name: _stacked([getattr(step, name) for step in steps]) for name in ("mel", "unheard", "before")}
-        inputs["first"] = np.array([step.first for step in steps], np.int64)
+        """One step each of several streams, in one pass; all of blocks of one shape."""
+        inputs = {name: _stacked([getattr(step, name) for step in steps]) for name in ("mel", "before")}
+        frames = (inputs["mel"].shape[2] - _MEL_BEFORE) // _MEL_PER_FRAME
+        first = np.array([step.first for step in steps], np.int64)
+        inputs["places"] = (first + np.arange(frames)[:, None]) % self._positions
+        # Of its own frames a step hears all.
+        inputs["unheard"] = np.pad(_stacked([step.unheard for step in steps]), ((0, 0), (0, frames)))
         for i in self._layers:
             inputs[keys_of(i)] = _stacked([step.keys[i] for step in steps], 1)
             inputs[values_of(i)] = _stacked([step.values[i] for step in steps], 1)
@@ -88,36 +96,35 @@ def _stacked(arrays: Sequence[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
     return np.expand_dims(arrays[0], axis) if len(arrays) == 1 else np.stack(arrays, axis)
 
 
-def _of_one_stream(shape: Sequence[int | str]) -> tuple[int, ...]:
-    """A shape of the graph without the axis of the streams, the only one with a name."""
-    return tuple(size for size in shape if isinstance(size, int))
+def _sizes(shape: Sequence[int | str]) -> tuple[int | None, ...]:
+    """A shape of the graph; None is a size that it leaves open, which has a name there."""
+    return tuple(size if isinstance(size, int) else None for size in shape)
 
 
-def _state_shape(folder: ModelFolder, blocks: BlockShape, shapes: Mapping[str, tuple[int, ...]]) -> StateShape:
-    """What the graph of a step keeps of a stream, by the shapes of its inputs and outputs for one stream.
+def _state_shape(folder: ModelFolder, shapes: Mapping[str, tuple[int | None, ...]]) -> StateShape:
+    """What the graph of a step keeps of a stream, by the shapes of its inputs and outputs.
 
     Raises:
-        ModelError: it is not the graph of a step, or not of these blocks.
+        ModelError: it is not the graph of a step.
     """
     layers = sum(name.startswith(keys_of(0)[:-1]) for name in shapes)
-    _, heads, head_width, *_ = (*shapes.get(keys_of(0), ()), 0, 0, 0)
-    reach, width, *_ = (*shapes.get("before", ()), 0, 0)
-    kept, frames = blocks.look_back * blocks.block, blocks.block + blocks.right
-    needed: dict[str, tuple[int, ...]] = {
-        "mel": (folder.spec.mel_bins, _MEL_BEFORE + frames * _MEL_PER_FRAME),
-        "first": (),
-        "unheard": (kept,),
-        "before": (reach, width),
+    heads, head_width = (size or 0 for size in (0, 0, *shapes.get(keys_of(0), ()))[-2:])
+    reach, width = (size or 0 for size in (0, 0, *shapes.get("before", ()))[-2:])
+    wanted: dict[str, tuple[int | None, ...]] = {
+        "mel": (None, folder.spec.mel_bins, None),
+        "places": (None, None),
+        "unheard": (None, None),
+        "before": (None, reach, width),
     }
     for i in range(max(1, layers)):
         for name in (keys_of(i), values_of(i)):
-            needed |= {name: (kept, heads, head_width), f"new_{name}": (blocks.block, heads, head_width)}
-    for name, shape in needed.items():
-        found = shapes.get(name, "missing")
+            wanted |= dict.fromkeys((name, f"new_{name}"), (None, None, heads, head_width))
+    for name, shape in wanted.items():
+        found = shapes.get(name)
         if found != shape:
             raise ModelError(
-                f"{folder.path / STEP_FILE} does not go with the blocks of {folder.path / 'spec.json'} ({blocks}): "
-                f"{name} is {found} there, and {shape} is needed; {_CURE}"
+                f"{folder.path / STEP_FILE} is no step of an encoder that hears blocks: {name} is "
+                f"{found or 'missing'} there, and {shape} is needed; {_CURE}"
             )
     return StateShape(layers, heads, head_width, width, reach)
 
@@ -133,6 +140,7 @@ class BlockFrameEncoder:
         silence: one row of a context, which stands where nothing was heard.
         mel_bins: of the encoder's log-mel features.
         anew: blocks that are heard before what is asked for where a stream begins anew.
+        together: at most so many blocks that wait are heard in one step.
     """
 
     def __init__(
@@ -144,8 +152,10 @@ class BlockFrameEncoder:
         silence: EncodedContext,
         mel_bins: int,
         anew: int = _ANEW,
+        together: int = _TOGETHER,
     ) -> None:
-        self._steps, self._blocks, self._context_frames, self._anew = steps, blocks, context_frames, anew
+        self._steps, self._blocks, self._context_frames = steps, blocks, context_frames
+        self._anew, self._together = anew, together
         self._silence = silence
         self._log_mel = RawLogMel(mel_bins)
         self._state = BlockState(blocks, state)
@@ -197,8 +207,8 @@ class BlockFrameEncoder:
         elif self._end is not None and end > self._end:
             self._hear(self._scale(self._log_mel(context, (end - self._end) * _MEL_PER_FRAME)))
         self._end = end
-        while self._next + self._blocks.block + self._blocks.right <= end:
-            self._run()
+        while waiting := (end - self._blocks.right - self._next) // self._blocks.block:
+            self._run(waiting)
         if self._provisional is not None and self._next + self._blocks.right == end:
             encoded = self._context(self._provisional, end)
         else:
@@ -225,24 +235,27 @@ class BlockFrameEncoder:
     def _hear(self, mel: Floats) -> None:
         self._mel = np.concatenate([self._mel, mel.T], axis=1)
 
-    def _run(self) -> None:
-        """Encode the next block, which then is final, and what stands after it, which is not."""
-        block, right = self._blocks.block, self._blocks.right
-        result = self._steps.run(self._state.step(self._mel[:, : _MEL_BEFORE + (block + right) * _MEL_PER_FRAME]))
+    def _run(self, waiting: int) -> None:
+        """Encode blocks of those that wait, which then are final, and what stands after them, which is not."""
+        final = min(waiting, self._together) * self._blocks.block
+        frames = final + self._blocks.right
+        result = self._steps.run(self._state.step(self._mel[:, : _MEL_BEFORE + frames * _MEL_PER_FRAME]))
         self._state.keep(result)
         encoded = EncodedContext(result.characters, result.phonemes, result.frames, result.hidden)
-        self._kept = self._kept.joined(encoded.first(block)).last(self._context_frames + max(0, block - right))
-        self._provisional = encoded.after(block)
-        self._mel = self._mel[:, block * _MEL_PER_FRAME :]
-        self._next += block
+        most = self._context_frames + max(0, final - self._blocks.right)
+        self._kept = self._kept.joined(encoded.first(final)).last(most)
+        self._provisional = encoded.after(final)
+        self._mel = self._mel[:, final * _MEL_PER_FRAME :]
+        self._next += final
 
     def _with_made_up_rest(self, end: int) -> EncodedContext:
         """The newest context where its end is no block's: what is missing is taken for silence."""
         block, right = self._blocks.block, self._blocks.right
         while self._provisional is None or self._next + right < end:
-            missing = _MEL_BEFORE + (block + right) * _MEL_PER_FRAME - self._mel.shape[1]
+            waiting = max(1, -((self._next + right - end) // block))
+            missing = _MEL_BEFORE + (waiting * block + right) * _MEL_PER_FRAME - self._mel.shape[1]
             self._hear(np.full((max(0, missing), self._log_mel.bins), self._scale.silence, np.float32))
-            self._run()
+            self._run(waiting)
         return self._context(self._provisional, end)
 
     def _context(self, provisional: EncodedContext, end: int) -> EncodedContext:
@@ -262,7 +275,7 @@ class BlockEncoders:
     """The encoders of many streams on the graph of one model folder."""
 
     def __init__(self, folder: ModelFolder, blocks: BlockShape, threads: int = 1, provider: Provider = "cpu") -> None:
-        self.graph = OnnxSteps(folder, blocks, threads, provider)
+        self.graph = OnnxSteps(folder, blocks.positions, threads, provider)
         self.blocks, self._mel_bins = blocks, folder.spec.mel_bins
         self._context_frames = folder.spec.context_samples // FRAME_SAMPLES
         state = BlockState(blocks, self.graph.state_shape)
@@ -272,12 +285,12 @@ class BlockEncoders:
         middle = [np.repeat(row[blocks.block // 2][None], self._context_frames, axis=0) for row in rows]
         self._silence = EncodedContext(*middle)
 
-    def open(self, steps: Steps | None = None, anew: int = _ANEW) -> BlockFrameEncoder:
+    def open(self, steps: Steps | None = None, anew: int = _ANEW, together: int = _TOGETHER) -> BlockFrameEncoder:
         """The encoder of a new stream; `steps` may run those of many streams together."""
-        sizes = (self._context_frames, self._silence, self._mel_bins, anew)
+        sizes = (self._context_frames, self._silence, self._mel_bins, anew, together)
         return BlockFrameEncoder(steps or self.graph, self.blocks, self.graph.state_shape, *sizes)
 
     def encode(self, context: Floats) -> EncodedContext:
-        """One context float32[context_samples] by itself, as the end of a stream of which no more is known."""
+        """One context float32[context_samples] by itself, as a stream ends that was heard block by block."""
         whole = -(-self._context_frames // self.blocks.block)
-        return self.open(anew=whole).encode(context, len(context))
+        return self.open(anew=whole, together=1).encode(context, len(context))

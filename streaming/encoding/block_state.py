@@ -27,13 +27,13 @@ class StateShape:
 
 @dataclass(frozen=True, slots=True)
 class BlockStep:
-    """One step's inputs: a block and its right context over what is kept.
+    """One step's inputs: blocks and their right context over what is kept.
 
     Attributes:
-        mel: float32[mel bins, 2·(block + right) + 2].
-        first: position of the block's first frame.
+        mel: float32[mel bins, 2·(blocks + right) + 2].
+        first: position of the first frame.
         unheard: float32[kept], 0 where a kept frame is one.
-        before: float32[reach, width], hidden frames before the block.
+        before: float32[reach, width], hidden frames before the blocks.
         keys: float16[kept, heads, head width] of each layer.
         values: the same shape.
     """
@@ -48,10 +48,10 @@ class BlockStep:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step gives: its frames, the provisional ones last, and what is kept of the block.
+    """What a step gives of its frames, the provisional ones last.
 
-    `characters`, `phonemes`, `frames`, `hidden` float32[block + right, …]; of each layer `keys` and `values`
-    float16[block, heads, head width].
+    `characters`, `phonemes`, `frames`, `hidden` float32[blocks + right, …]; of each layer `keys` and `values`
+    float16[blocks + right, heads, head width].
     """
 
     characters: Floats
@@ -82,20 +82,21 @@ class BlockState:
         return halves + self._unheard.nbytes + self._before.nbytes
 
     def step(self, mel: Floats) -> BlockStep:
-        """The inputs of the next block."""
+        """The inputs of the next blocks."""
         first = self._count * self._blocks.block % self._blocks.positions
         return BlockStep(mel, first, self._unheard, self._before, self._keys, self._values)
 
     def keep(self, result: StepResult) -> None:
-        """The next block has become this; the oldest one is forgotten."""
-        block = self._blocks.block
-        first = self._count % self._blocks.look_back * block
-        place = slice(first, first + block)
-        for kept, new in zip((*self._keys, *self._values), (*result.keys, *result.values), strict=True):
-            kept[place] = new
-        self._unheard[place] = 0.0
-        self._before = result.hidden[block - self._shape.reach : block].copy()
-        self._count += 1
+        """The next blocks, one or more, have become this; as many of the oldest are forgotten."""
+        block, final = self._blocks.block, len(result.characters) - self._blocks.right
+        for start in range(0, final, block):
+            first = self._count % self._blocks.look_back * block
+            place, rows = slice(first, first + block), slice(start, start + block)
+            for kept, new in zip((*self._keys, *self._values), (*result.keys, *result.values), strict=True):
+                kept[place] = new[rows]
+            self._unheard[place] = 0.0
+            self._count += 1
+        self._before = result.hidden[final - self._shape.reach : final].copy()
 
     def forget(self) -> None:
         """Begin anew; what the arrays hold is not heard any more."""

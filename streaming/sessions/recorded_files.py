@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from streaming.audio import AudioFormat
 from streaming.errors import RecordingError
+from streaming.pipeline import HOP_MS
 from streaming.wire.typed_json import FieldError, JsonObject, read_record, write_record
 
 SCHEMA_VERSION = 1
@@ -27,7 +28,10 @@ _UNKNOWN_SIZE = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingHeader:
-    """What a session was: `query` without secrets, `started` in UTC, `termcue` the version of the program."""
+    """What a session was: `query` without secrets, `started` in UTC, `termcue` the version of the program.
+
+    `hop_ms` is how much new audio a decision had.
+    """
 
     schema_version: int
     session_id: str
@@ -37,6 +41,7 @@ class RecordingHeader:
     started: str
     termcue: str
     protocol: int
+    hop_ms: int = HOP_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from streaming.audio import AudioFormat
 from streaming.background_files import BackgroundFiles, FileBounds
 from streaming.errors import AudioError
+from streaming.pipeline import HOP_MS
 from streaming.protocol import PROTOCOL_VERSION, Begin, ServerMessage, encode
 from streaming.sessions.closing import Output
 from streaming.sessions.recorded_files import (
@@ -62,6 +63,7 @@ class SessionRecorder:
         model_id: str,
         glossary_version: str,
         bounds: FileBounds | None = None,
+        hop_ms: int = HOP_MS,
     ) -> "SessionRecorder":
         """Begin to record a session in a folder of its own; where that cannot be made, the recorder has `failed`.
 
@@ -72,6 +74,7 @@ class SessionRecorder:
             model_id: of the model that hears it.
             glossary_version: that it begins with.
             bounds: how much is recorded at most.
+            hop_ms: how much new audio a decision has.
         """
         started = datetime.now(UTC)
         if not _SAFE_ID.fullmatch(session_id):
@@ -85,6 +88,7 @@ class SessionRecorder:
             started=started.isoformat(timespec="milliseconds"),
             termcue=_own_version(),
             protocol=PROTOCOL_VERSION,
+            hop_ms=hop_ms,
         )
         try:
             audio_format = format_of_query(query)

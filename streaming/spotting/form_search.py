@@ -17,7 +17,7 @@ from streaming.spans import SpanGrid, part_shares, pool_spans, pooled_by
 from streaming.spotting.alignment import locate
 from streaming.spotting.evidence import Evidence, evidence_of
 from streaming.spotting.form_bank import CarriedForms, FormBank, FormScores
-from streaming.spotting.scoring_config import ScoringConfig
+from streaming.spotting.scoring_config import USUAL_HOP, ScoringConfig
 
 BankOf: TypeAlias = Callable[[SearchedIndex], FormBank]
 """An index -> the bank of all its forms."""
@@ -59,16 +59,22 @@ class FormSearch:
         if self._whole is not None:
             self._whole.reset()
 
-    def find(self, encoded: EncodedContext, first_frame: int, first_end: int) -> list[Evidence]:
-        """The forms that fit well enough and end from row `first_end` of a context on, best first.
+    def find(
+        self, encoded: EncodedContext, first_frame: int, first_end: int, hop_frames: int = USUAL_HOP
+    ) -> list[Evidence]:
+        """The forms that fit well enough, best first.
 
-        The context begins at frame `first_frame` of the stream.
+        Args:
+            encoded: a context.
+            first_frame: the frame of the stream with which it begins.
+            first_end: its row from which on they may end.
+            hop_frames: how many of its frames, the newest, have not been searched yet.
         """
         if self._whole is not None:
             chosen = np.arange(len(self._index.forms))
             scores = self._whole.score(encoded, first_frame, first_end)
         else:
-            chosen = self.proposals(encoded)
+            chosen = self.proposals(encoded, hop_frames)
             bank = FormBank([self._index.forms[i] for i in chosen.tolist()])
             scores = bank.score(encoded, first_end, self._config.floor)
         mean = scores.mean
@@ -76,9 +82,10 @@ class FormSearch:
         rows = rows[mean[rows] > self._config.floor]
         return [self._placed(encoded, int(chosen[row]), scores, int(row)) for row in rows]
 
-    def proposals(self, encoded: EncodedContext) -> NDArray[np.int64]:
+    def proposals(self, encoded: EncodedContext, hop_frames: int = USUAL_HOP) -> NDArray[np.int64]:
         """The forms nearest to any span that ended just now, best first: int64[≤ proposals]."""
-        shares = _shares_of(self._grid, len(encoded.frames), self._config.proposal_frames)
+        newest = self._config.proposal_frames + max(0, hop_frames - USUAL_HOP)
+        shares = _shares_of(self._grid, len(encoded.frames), newest)
         queries = self._spans.embed(pooled_by(shares, encoded.frames)) - self._spans.centre
         ids, similarity = self._index.search(queries, self._config.neighbours_per_span)
         order = np.argsort(-similarity.ravel(), kind="stable")

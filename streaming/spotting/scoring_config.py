@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from streaming.spotting.span_reading import ReadingConfig
 
+USUAL_HOP = 16
+"""Frames of a hop of 0.32 s, which the sizes below are for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoringConfig:
@@ -12,7 +15,7 @@ class ScoringConfig:
     Attributes:
         exhaustive_forms: a glossary of at most so many forms is aligned whole.
         proposals: forms taken from the span search of a larger glossary.
-        proposal_frames: the spans searched end in so many frames before now.
+        proposal_frames: the spans searched end in so many frames before now; in as many more as a hop is longer.
         neighbours_per_span: index hits per span.
         late_frames: a path that ended up to so many frames ago may still become a hint, rounded up to a window.
         floor: mean log-probability per symbol under which a form is no candidate.

@@ -60,5 +60,5 @@ def test_a_slow_machine_holds_few_sessions(
         now[0] += pass_s
 
     spec, stream = SimpleNamespace(context_samples=48_000, blocks=blocks), SimpleNamespace(encode=encode)
-    model = SimpleNamespace(folder=SimpleNamespace(spec=spec), frames=SimpleNamespace(open=lambda: stream))
+    model = SimpleNamespace(folder=SimpleNamespace(spec=spec), frames=SimpleNamespace(open=lambda: stream), hop_ms=320)
     assert least <= sessions_held(cast(Model, model), threads=2) <= most

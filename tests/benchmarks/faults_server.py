@@ -162,7 +162,7 @@ def serve(port: str, model: str, glossary: str, record: str, jumps: str) -> None
             slots=slots,
             metrics=metrics,
             reload=watch.reload,
-            record=recorder_into(Path(record), folder) if record else None,
+            record=recorder_into(Path(record), loaded) if record else None,
             warm_up=lambda: warm_up(loaded),
         )
 

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/load.py                                   # the bundled recordings; prints a table
     python tests/benchmarks/load.py --sessions 8 16 24 32 --seconds 60 --batching on off
-    python tests/benchmarks/load.py --data DIR --stream plague --entries 300 10000 --largest
+    python tests/benchmarks/load.py --data DIR --stream plague --entries 300 10000 --largest --hop-ms 640
 
 The server is a process of its own, as `termcue serve` sets it up; the clients are one more, which sends frames of
 0.1 s at the pace of speech, each session from another place of the stream. Latency is on the wall clock: when a hint
@@ -89,9 +89,10 @@ def glossary(given: argparse.Namespace, entries: int) -> str | None:
 class Server:
     """A server process, from its start until the end of the context."""
 
-    def __init__(self, glossary_file: str | None, sessions: int, batching: str) -> None:
+    def __init__(self, glossary_file: str | None, sessions: int, batching: str, hop_ms: int) -> None:
         """Choose what it serves."""
-        self._command = [sys.executable, __file__, "--serve", glossary_file or "", str(sessions), batching]
+        served = (glossary_file or "", str(sessions), batching, str(hop_ms))
+        self._command = [sys.executable, __file__, "--serve", *served]
         self.url = self.base = ""
 
     def __enter__(self) -> "Server":
@@ -165,11 +166,11 @@ def _frames(audio: bytes, start: int, seconds: float) -> Iterator[bytes]:
         yield audio[at : at + FRAME_BYTES]
 
 
-async def run(server: Server, audio: bytes, sessions: int, seconds: float) -> list[Heard]:
+async def run(server: Server, audio: bytes, sessions: int, seconds: float, hop_ms: int) -> list[Heard]:
     """All sessions, begun over one hop so that they do not all decide at once."""
 
     async def one(number: int) -> Heard:
-        await asyncio.sleep(0.32 * number / sessions)
+        await asyncio.sleep(hop_ms / 1000 * number / sessions)
         return await speak(server.url, audio, number * (len(audio) // sessions), seconds)
 
     return list(await asyncio.gather(*(one(number) for number in range(sessions))))
@@ -177,10 +178,10 @@ async def run(server: Server, audio: bytes, sessions: int, seconds: float) -> li
 
 def measure(given: argparse.Namespace, audio: bytes, entries: int, sessions: int, batching: str) -> Row:
     """One load on a server of its own."""
-    with Server(glossary(given, entries), sessions, batching) as server:
-        asyncio.run(run(server, audio, 1, 5))
+    with Server(glossary(given, entries), sessions, batching, given.hop_ms) as server:
+        asyncio.run(run(server, audio, 1, 5, given.hop_ms))
         before, started = server.cpu_s(), time.monotonic()
-        heard = asyncio.run(run(server, audio, sessions, given.seconds))
+        heard = asyncio.run(run(server, audio, sessions, given.seconds, given.hop_ms))
         cpu = (server.cpu_s() - before) / (time.monotonic() - started)
         # The buckets of the histogram bound what no message told.
         lag = max([each.lag_s for each in heard] + [_most(server)])
@@ -222,7 +223,7 @@ def _most(server: Server) -> float:
     return max(below)
 
 
-def serve(glossary_file: str, sessions: int, batching: str) -> None:
+def serve(glossary_file: str, sessions: int, batching: str, hop_ms: int) -> None:
     """The server process: `termcue serve` with one glossary called `load`."""
     from app.allocator import giving_back, share_pools
 
@@ -236,7 +237,7 @@ def serve(glossary_file: str, sessions: int, batching: str) -> None:
 
     folder, config = load_folder(None), ServerConfig(port=0, max_sessions=max(8, sessions))
     metrics, slots = ServerMetrics(), ComputeSlots(config.threads)
-    model = for_many(load_model(folder), slots, metrics.batched, batches=batching == "on")
+    model = for_many(load_model(folder, hop_ms=hop_ms), slots, metrics.batched, batches=batching == "on")
     index = open_glossary(glossary_file or None, folder, Places.of(None)).index
     catalogue = catalogue_of(model, {"load": OpenGlossary("load", index)})
     with giving_back():
@@ -254,11 +255,12 @@ def serve(glossary_file: str, sessions: int, batching: str) -> None:
 def main() -> None:
     """Measure every load and print the table."""
     if sys.argv[1:2] == ["--serve"]:
-        serve(sys.argv[2], int(sys.argv[3]), sys.argv[4])
+        serve(sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of long streams [default: the samples]")
     parser.add_argument("--stream", default="plague", help="its name (default %(default)s)")
+    parser.add_argument("--hop-ms", type=int, choices=(320, 640), default=320, help="of the server (default 320)")
     parser.add_argument("--entries", type=int, nargs="+", default=[300], help="sizes of the glossaries of DIR")
     parser.add_argument("--sessions", type=int, nargs="+", default=[8, 16, 24, 32], help="loads")
     parser.add_argument("--batching", nargs="+", default=["on"], choices=["on", "off"], help="contexts together")

@@ -129,6 +129,7 @@ def measure(model: Model, index: TermIndex, stream: LongStream, size: str) -> Ro
     config = PipelineConfig(
         decision=decision,
         format=AudioFormat(),
+        hop_ms=model.hop_ms,
         context_ms=model.folder.spec.context_samples * 1000 // SAMPLE_RATE,
     )
     pipeline = Pipeline(model.frames, index, scorer, WebRtcDetector(), config, clock=time.process_time)
@@ -224,10 +225,11 @@ def main() -> None:
     parser.add_argument("--streams", nargs="+", default=["plague", "telephony", "readers", "learners", "learners13"])
     parser.add_argument("--glossaries", nargs="+", default=["g300"])
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--hop-ms", type=int, choices=(320, 640), default=320)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     folder = load_folder(arguments.model)
-    model = load_model(folder)
+    model = load_model(folder, hop_ms=arguments.hop_ms)
     with tempfile.TemporaryDirectory() as cache:
         places = Places(data=Path(cache) / "data", cache=Path(cache) / "termcue")
         rows, first_build = [], 0.0

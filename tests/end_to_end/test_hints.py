@@ -66,6 +66,15 @@ def glossary(model: Model, tmp_path_factory: pytest.TempPathFactory) -> OpenGlos
     return open_glossary(None, model.folder, Places(data=folder / "data", cache=folder / "cache"))
 
 
+def _told(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    """The messages of `termcue listen sample --json`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TERMCUE_")}
+    environment = {**kept, "XDG_DATA_HOME": str(folder / "data"), "XDG_CACHE_HOME": str(folder / "cache")}
+    command = [sys.executable, "-m", "app.cli", "listen", "sample", "--json", "--model", str(BUNDLED), *arguments]
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    return [json.loads(line) for line in finished.stdout.splitlines()]
+
+
 def _pipeline(model: Model, glossary: OpenGlossary) -> Pipeline:
     decision = decision_of(model.folder, Sensitivity("booth"), len(glossary.index.entries))
     return make_pipeline(model, glossary.index, decision, AudioFormat())
@@ -88,12 +97,7 @@ def _hints(events: Iterable[Event]) -> list[Hint]:
 @pytest.fixture(scope="module")
 def hints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The hints of `termcue listen sample --json`, run once."""
-    folder = tmp_path_factory.mktemp("home")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TERMCUE_")}
-    environment = {**kept, "XDG_DATA_HOME": str(folder / "data"), "XDG_CACHE_HOME": str(folder / "cache")}
-    command = [sys.executable, "-m", "app.cli", "listen", "sample", "--json", "--model", str(BUNDLED)]
-    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-    messages = [json.loads(line) for line in finished.stdout.splitlines()]
+    messages = _told(tmp_path_factory.mktemp("home"))
     return [message for message in messages if message["type"] == "TermHint"]
 
 
@@ -129,6 +133,17 @@ def test_hints_come_soon_after_the_end_of_their_terms(hints: list[dict[str, Any]
     for hint in hints:
         assert 0 <= hint["emitted"] - hint["end"] <= LATEST_S, hint
         assert hint["start"] < hint["end"]
+
+
+def test_half_as_many_decisions_find_about_as_much(hints: list[dict[str, Any]], tmp_path: Path) -> None:
+    """With --hop-ms 640 a decision covers twice the audio; what it costs is a later hint, not a missed one."""
+    messages = _told(tmp_path, "--hop-ms", "640", "--abstentions")
+    windows = [m["end"] - m["start"] for m in messages if m["type"] == "Abstain" and m["reason"] != "refractory"]
+    assert max(windows) == pytest.approx(2 * HOP_S)
+    found = [message for message in messages if message["type"] == "TermHint"]
+    assert len({hint["term"] for hint in found} & SAID.keys()) >= len({hint["term"] for hint in hints}) - 1
+    assert len([hint for hint in found if hint["term"] not in SAID]) <= 2
+    assert all(0 <= hint["emitted"] - hint["end"] <= LATEST_S + 2 * HOP_S for hint in found)
 
 
 def test_hints_carry_the_translation(hints: list[dict[str, Any]]) -> None:

@@ -27,13 +27,18 @@ PROFILE = "mt"
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """Give a folder with one recorded session of the bundled recordings at 16 kHz, and its hints."""
-    home = tmp_path_factory.mktemp("recorded")
-    model = load_model(load_folder(BUNDLED))
+    return _recorded(tmp_path_factory.mktemp("recorded"))
+
+
+def _recorded(home: Path, hop_ms: int = 320) -> tuple[Path, int]:
+    model = load_model(load_folder(BUNDLED), hop_ms=hop_ms)
     glossary = open_file(glossary_path(), model.folder, Places(data=home / "data", cache=home / "termcue"))
     query = f"glossary={glossary.id}&profile={PROFILE}"
     session, said = open_session(query, catalogue_of(model, {glossary.id: glossary}), session_id="s_1", limits=Limits())
     assert session is not None
-    recorder = SessionRecorder.open(home / "sessions", "s_1", query, model.folder.encoder_id, glossary.index.version)
+    recorder = SessionRecorder.open(
+        home / "sessions", "s_1", query, model.folder.encoder_id, glossary.index.version, hop_ms=hop_ms
+    )
     recorder.sent(said)
     for recording in recordings()[:2]:
         samples, _ = soundfile.read(recording.path, dtype="int16")
@@ -68,6 +73,14 @@ def test_the_same_hints_again(recorded: tuple[Path, int]) -> None:
     told = json.loads(done.stdout)
     assert (told["same"], told["differences"], told["circumstances"]) == (True, [], [])
     assert (told["recorded_hints"], told["replayed_hints"]) == (hints, hints)
+
+
+def test_hops_are_as_long_as_they_were(tmp_path: Path) -> None:
+    """What a server heard in hops of 0.64 s is replayed so, without being told."""
+    home, hints = _recorded(tmp_path, 640)
+    done = _replay(home, "--glossary", str(glossary_path()), "--json", "--model", str(BUNDLED))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["replayed_hints"] == hints
 
 
 def test_a_single_file_may_have_any_name(recorded: tuple[Path, int], tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def export_blocks(
     """
     work.mkdir(parents=True, exist_ok=True)
     before = json.loads((earlier.path / "spec.json").read_text("utf-8"))
-    full, small = export_step(encoder, shape, ranges_of(encoder, shape, contexts), work)
+    full, small = export_step(encoder, ranges_of(encoder, shape, contexts), work)
     files: dict[str, Path | bytes] = {
         STEP_FILE: small,
         GRAPH_FILE: export_verifier(verifier.verifier, work),
@@ -105,7 +105,7 @@ def rewrite_step(target: Path, contexts: Sequence[NDArray[np.float32]], work: Pa
         raise StageError(f"{target} does not hear blocks; run the stage export-blocks first")
     work.mkdir(parents=True, exist_ok=True)
     encoder = block_encoder_of_step(onnx.load_model_from_string(folder.contents[STEP_FILE]).graph).eval()
-    full, small = export_step(encoder, shape, ranges_of(encoder, shape, contexts), work)
+    full, small = export_step(encoder, ranges_of(encoder, shape, contexts), work)
     files: dict[str, Path | bytes] = {**folder.contents, STEP_FILE: small}
     spec = json.loads((target / "spec.json").read_text("utf-8"))
     spec["parity"] |= step_parity(encoder, shape, full, small, contexts[:_MEASURED])
@@ -139,9 +139,9 @@ def step_parity(
     """What both graphs give for a block in the middle of each context, without anything before it, against torch."""
     frames = shape.block + shape.right
     pairs: dict[str, list[Any]] = {"step_fp32": [], "step_int8": []}
-    reference = StepGraph(encoder, shape).eval()
+    reference = StepGraph(encoder).eval()
     for context in contexts:
-        inputs = reference.example()
+        inputs = reference.example(shape)
         mel = torch.from_numpy(LogMel()(context))
         inputs["mel"] = mel[None, :, 100 : 100 + 2 * frames + 2]
         with torch.no_grad():

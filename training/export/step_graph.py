@@ -24,28 +24,30 @@ _LOG_MEL = (-1.5, 2.0)
 
 
 class StepGraph(nn.Module):
-    """One step of n streams in torch: what the graph is to compute.
+    """One step of n streams in torch: what the graph is to compute, for blocks and right contexts of any length.
 
     Inputs, with N = block + right, K = look_back blocks of frames and L layers of H heads of D:
         mel: float32[n, 80, 2N + 2], from two log-mel frames before the block on.
-        first: int64[n], position of its first frame.
-        unheard: float32[n, K], 0 where a kept frame is one, far below 0 where there is none yet.
+        places: int64[N, n], position of each of its frames.
+        unheard: float32[n, K + N], far below 0 where a kept frame is none yet, else 0.
         before: float32[n, 4, width], hidden frames before the block.
         keys_i, values_i: float16[K, n, H, D], of each layer i; the blocks in any order.
 
-    Outputs: characters, phonemes, frames (features) and hidden of the N frames, the provisional ones last; and of the
-    block alone new_keys_i and new_values_i float16[block, n, H, D].
+    Outputs, of the N frames, the provisional ones last: characters, phonemes, frames (features), hidden,
+    and new_keys_i and new_values_i float16[N, n, H, D].
     """
 
-    def __init__(self, encoder: BlockEncoder, shape: BlockShape) -> None:
+    def __init__(self, encoder: BlockEncoder) -> None:
         super().__init__()
-        self.shape = shape
         self.encoder = encoder
 
-    def forward(self, mel: Tensor, first: Tensor, unheard: Tensor, before: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
-        encoder, shape = self.encoder, self.shape
-        x = encoder.stem(mel)[:, MEL_BEFORE // MEL_PER_FRAME :] + encoder.at(first, shape.block + shape.right)
-        mask = nn.functional.pad(unheard, (0, shape.block + shape.right))[:, None, None, :]
+    def forward(
+        self, mel: Tensor, places: Tensor, unheard: Tensor, before: Tensor, *kept: Tensor
+    ) -> tuple[Tensor, ...]:
+        encoder = self.encoder
+        positions = encoder.get_buffer("positions")[places.T]
+        x = encoder.stem(mel)[:, MEL_BEFORE // MEL_PER_FRAME :] + positions
+        mask = unheard[:, None, None, :]
         new = []
         for number, layer in enumerate(encoder.each_layer()):
             queries, *own = layer.parted(x)
@@ -53,31 +55,29 @@ class StepGraph(nn.Module):
             pairs = zip(kept[2 * number : 2 * number + 2], own, strict=True)
             keys, values = (torch.cat(pair).permute(1, 2, 0, 3).float() for pair in pairs)
             x = layer.joined(x, nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask))
-            new += [part[: shape.block] for part in own]
+            new += own
         hidden = encoder.norm(x)
         parts = encoder.head(torch.cat([before, hidden], dim=1))
         return *(part[:, HEAD_REACH:] for part in parts), hidden, *new
 
-    def example(self, n: int = 1) -> dict[str, Tensor]:
-        """Inputs of n streams that have heard nothing."""
-        shape, layers = self.shape, self.encoder.each_layer()
+    def example(self, shape: BlockShape, n: int = 1) -> dict[str, Tensor]:
+        """Inputs of n streams that have heard nothing, for blocks of this shape."""
+        layers, frames = self.encoder.each_layer(), shape.block + shape.right
         kept, width, heads = shape.look_back * shape.block, self.encoder.width, layers[0].heads
         state = {}
         for i in range(len(layers)):
             for name in (keys_of(i), values_of(i)):
                 state[name] = torch.zeros(kept, n, heads, width // heads, dtype=torch.float16)
         return {
-            "mel": torch.zeros(n, MEL_BINS, MEL_PER_FRAME * (shape.block + shape.right) + MEL_BEFORE),
-            "first": torch.zeros(n, dtype=torch.int64),
-            "unheard": torch.full((n, kept), NOWHERE),
+            "mel": torch.zeros(n, MEL_BINS, MEL_PER_FRAME * frames + MEL_BEFORE),
+            "places": torch.arange(frames)[:, None].repeat(1, n),
+            "unheard": nn.functional.pad(torch.full((n, kept), NOWHERE), (0, frames)),
             "before": torch.zeros(n, HEAD_REACH, width),
             **state,
         }
 
 
-def export_step(
-    encoder: BlockEncoder, shape: BlockShape, ranges: Mapping[str, ActivationRange], work: Path
-) -> tuple[Path, Path]:
+def export_step(encoder: BlockEncoder, ranges: Mapping[str, ActivationRange], work: Path) -> tuple[Path, Path]:
     """Write the graph of a step in fp32 and in int8 into `work`; returns both files.
 
     `ranges` are those of `measure_ranges` on speech, with `step_writer.is_centred`.
@@ -87,6 +87,6 @@ def export_step(
     for path in (full, small):
         graph = GraphWriter()
         products = FloatProducts(graph) if path == full else WholeProducts(graph, known)
-        StepWriter(graph, products, encoder, shape).write()
+        StepWriter(graph, products, encoder).write()
         graph.save(path)
     return full, small

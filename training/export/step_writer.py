@@ -1,8 +1,9 @@
 """The graph of a step of the block encoder, written for few nodes and no copies.
 
-A step costs its matrix products and as much again for small nodes, unless these are few: sizes are constants but for
-the number of streams, what ONNX Runtime has as one operator is one, and time comes before the stream ([t, n, …]), so
-that keys and values are joined in one piece and multiplied where they lie.
+A step costs its matrix products and as much again for small nodes, unless these are few: no shape is computed, what
+ONNX Runtime has as one operator is one, and time comes before the stream ([t, n, …]), so that keys and values are
+joined in one piece and multiplied where they lie. How many frames a step has and how many are kept is left open, so
+that one graph serves one block and several together.
 """
 
 from collections.abc import Iterable
@@ -13,16 +14,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor, nn
 
-from streaming.encoding.block_shape import OUTPUTS, BlockShape, keys_of, values_of
+from streaming.encoding.block_shape import OUTPUTS, keys_of, values_of
 from training.export.graph_writer import MICROSOFT, GraphWriter
 from training.export.products import Operand, Products, split_constant
-from training.models.block_encoder import HEAD_REACH, MEL_BEFORE, MEL_BINS, MEL_PER_FRAME, BlockEncoder, BlockLayer
+from training.models.block_encoder import HEAD_REACH, MEL_BINS, BlockEncoder, BlockLayer
 from training.models.heads import AlignmentHead, ResidualConvolution
 
 Floats = NDArray[np.float32]
 
 # Parameters go by their names in `BlockEncoder`, with this before them (`training.models.step_weights`).
 _PREFIX = "encoder."
+_TO_THE_END = 2**63 - 1
 
 
 class StepWriter:
@@ -32,12 +34,10 @@ class StepWriter:
         graph: empty as yet.
         products: how it multiplies.
         encoder: whose weights go in.
-        shape: of its blocks.
     """
 
-    def __init__(self, graph: GraphWriter, products: Products, encoder: BlockEncoder, shape: BlockShape) -> None:
-        self._graph, self._products, self._encoder, self._shape = graph, products, encoder, shape
-        self._frames, self._kept = shape.block + shape.right, shape.look_back * shape.block
+    def __init__(self, graph: GraphWriter, products: Products, encoder: BlockEncoder) -> None:
+        self._graph, self._products, self._encoder = graph, products, encoder
         heads = encoder.each_layer()[0].heads
         # Of keys and values, after time.
         self._sizes: tuple[str, int, int] = ("n", heads, encoder.width // heads)
@@ -45,13 +45,13 @@ class StepWriter:
     def write(self) -> None:
         """Inputs, nodes and outputs as `training.export.step_graph.StepGraph` has them."""
         graph, encoder = self._graph, self._encoder
-        mel = graph.input("mel", TensorProto.FLOAT, ["n", MEL_BINS, MEL_PER_FRAME * self._frames + MEL_BEFORE])
-        first = graph.input("first", TensorProto.INT64, ["n"])
-        unheard = graph.input("unheard", TensorProto.FLOAT, ["n", self._kept])
+        mel = graph.input("mel", TensorProto.FLOAT, ["n", MEL_BINS, "log-mel frames"])
+        places = graph.input("places", TensorProto.INT64, ["frames", "n"])
+        unheard = graph.input("unheard", TensorProto.FLOAT, ["n", "kept and own frames"])
         before = graph.input("before", TensorProto.FLOAT, ["n", HEAD_REACH, encoder.width])
-        x = self._sum(self._stem(mel), self._positions(first), self._frames, encoder.width)
-        heard = graph.add("Pad", [unheard, graph.integers(0, 0, 0, self._frames)])
-        mask = graph.add("Unsqueeze", [heard, graph.integers(1, 2)])
+        positions = graph.add("Gather", [self._weight("positions", encoder.get_buffer("positions")), places], axis=0)
+        x = self._sum(self._stem(mel), positions)
+        mask = graph.add("Unsqueeze", [unheard, graph.integers(1, 2)])
         for number, layer in enumerate(encoder.each_layer()):
             x = self._layer(number, layer, x, mask)
         hidden = self._norm(x, "norm", encoder.norm)
@@ -62,20 +62,13 @@ class StepWriter:
 
     def _stem(self, mel: str) -> str:
         """Two convolutions; beyond the last log-mel frame stands one of zeros."""
-        graph, encoder, frames = self._graph, self._encoder, MEL_PER_FRAME * self._frames
+        graph, encoder = self._graph, self._encoder
         heard = self._products.operand("conv1", graph.add("Transpose", [mel], perm=[2, 0, 1]))
-        near = self._unfolded(self._padded(heard, 1), frames + 1, encoder.conv1)
+        near = self._unfolded(self._padded(heard, 1), encoder.conv1)
         x = self._convolved(near, "conv1", encoder.conv1)
         # A row has one scale, so it is unfolded before it is made whole.
-        near = self._unfolded(Operand(x), self._frames, encoder.conv2)
+        near = self._unfolded(Operand(x), encoder.conv2)
         return self._convolved(self._products.row_operand(near.values), "conv2", encoder.conv2)
-
-    def _positions(self, first: str) -> str:
-        graph, positions = self._graph, self._encoder.get_buffer("positions")
-        steps = graph.constant("frames_of_step", np.arange(self._frames)[:, None])
-        count = graph.constant("positions_count", np.array(len(positions), np.int64))
-        at = graph.add("Mod", [graph.add("Add", [steps, first]), count])
-        return graph.add("Gather", [self._weight("positions", positions), at], axis=0)
 
     def _layer(self, number: int, layer: BlockLayer, x: str, mask: str) -> str:
         graph, products, name = self._graph, self._products, f"layers.{number}"
@@ -93,7 +86,7 @@ class StepWriter:
         """float32[t, n, width] of what each frame attends to in what is kept and in the step's own frames."""
         graph, (_, heads, per_head) = self._graph, self._sizes
         queries, keys, values = (
-            graph.add("Reshape", [part, graph.integers(self._frames, -1, heads, per_head)])
+            graph.add("Reshape", [part, graph.integers(0, 0, heads, per_head)])
             for part in self._queries_keys_values(f"layers.{number}", layer, x)
         )
         keys, values = self._joined(keys_of(number), keys), self._joined(values_of(number), values)
@@ -105,7 +98,7 @@ class StepWriter:
         weights = graph.add("Softmax", [graph.add("Add", [scores, mask])], axis=-1)
         attended = graph.add("FusedMatMul", [weights, values], domain=MICROSOFT, transBatchB=1)
         by_time = graph.add("Transpose", [attended], perm=[2, 0, 1, 3])
-        return graph.add("Reshape", [by_time, graph.integers(self._frames, -1, heads * per_head)])
+        return graph.add("Reshape", [by_time, graph.integers(0, 0, heads * per_head)])
 
     def _queries_keys_values(self, name: str, layer: BlockLayer, x: str) -> list[str]:
         """Three products: one would have to be cut apart again."""
@@ -121,28 +114,25 @@ class StepWriter:
     def _joined(self, name: str, own: str) -> str:
         """What is kept and then the step's own, float32[kept + t, n, heads, width / heads].
 
-        Those of its block are an output.
+        Its own are an output.
         """
         graph = self._graph
-        kept = graph.input(name, TensorProto.FLOAT16, [self._kept, *self._sizes])
-        new = graph.add("Cast", [own], to=TensorProto.FLOAT16)
-        ends = (graph.integers(end) for end in (0, self._shape.block, 0))
-        graph.add("Slice", [new, *ends], f"new_{name}")
+        kept = graph.input(name, TensorProto.FLOAT16, ["kept frames", *self._sizes])
+        new = graph.add("Cast", [own], f"new_{name}", to=TensorProto.FLOAT16)
         # Half as many bytes are copied as after the cast.
         return graph.add("Cast", [graph.add("Concat", [kept, new], axis=0)], to=TensorProto.FLOAT)
 
     def _head(self, head: AlignmentHead, frames: str) -> None:
         """Of the frames with those before them, of which each of the two convolutions needs half."""
-        graph, products, rows = self._graph, self._products, self._frames + HEAD_REACH
+        graph, products, reach = self._graph, self._products, HEAD_REACH // 2
         x = self._gelu(self._linear(products.operand("head.inner", frames), "head.inner", head.inner))
         for number, part in enumerate(cast(Iterable[ResidualConvolution], head.convolutions)):
-            name, reach = f"head.convolutions.{number}", HEAD_REACH // 2
-            rows -= reach
+            name = f"head.convolutions.{number}"
             normed = products.operand(f"{name}.convolution", self._norm(x, f"{name}.norm", part.norm))
-            near = self._unfolded(self._padded(normed, reach), rows, part.convolution)
-            kept = graph.add("Slice", [x, graph.integers(reach), graph.integers(rows + reach), graph.integers(0)])
+            near = self._unfolded(self._padded(normed, reach), part.convolution)
+            kept = graph.add("Slice", [x, graph.integers(reach), graph.integers(_TO_THE_END), graph.integers(0)])
             found = self._convolved(near, f"{name}.convolution", part.convolution)
-            x = self._sum(kept, found, rows, part.convolution.out_channels)
+            x = self._sum(kept, found)
         x = self._norm(x, "head.norm", head.norm)
         self._give("frames", x)
         operand = products.operand("head.characters", x)
@@ -158,35 +148,31 @@ class StepWriter:
         head = self._encoder.head
         widths = (head.characters.out_features, head.phonemes.out_features, head.inner.out_features)
         for name, width in zip(OUTPUTS, (*widths, self._encoder.width), strict=True):
-            self._graph.output(name, TensorProto.FLOAT, ["n", self._frames, width])
+            self._graph.output(name, TensorProto.FLOAT, ["n", "frames", width])
         for number in range(len(self._encoder.each_layer())):
             for name in (keys_of(number), values_of(number)):
-                self._graph.output(f"new_{name}", TensorProto.FLOAT16, [self._shape.block, *self._sizes])
+                self._graph.output(f"new_{name}", TensorProto.FLOAT16, ["frames", *self._sizes])
 
-    def _sum(self, x: str, y: str, rows: int, width: int) -> str:
-        """Of two tensors of a known shape, kept apart from the norm after it.
+    def _sum(self, x: str, y: str) -> str:
+        """Of two tensors of one shape [t, n, width], kept apart from the norm after it.
 
         ONNX Runtime would make one operator of sum and norm, which takes three times as long.
         """
-        graph = self._graph
-        return graph.add("Reshape", [graph.add("Add", [x, y]), graph.integers(rows, -1, width)])
+        return self._graph.add("Reshape", [self._graph.add("Add", [x, y]), self._graph.integers(0, 0, -1)])
 
     def _padded(self, operand: Operand, rows: int) -> Operand:
         """So many rows of zeros after the last one."""
         ends = self._graph.integers(0, 0, 0, rows, 0, 0)
         return operand.of(self._graph.add("Pad", [operand.values, ends, operand.zero]))
 
-    def _unfolded(self, operand: Operand, rows: int, convolution: nn.Conv1d) -> Operand:
-        """What each of the first rows of a convolution reads, side by side: [rows, n, taps · channels]."""
+    def _unfolded(self, operand: Operand, convolution: nn.Conv1d) -> Operand:
+        """What each row of a convolution reads, side by side: [rows, n, taps · channels]."""
         graph, taps, stride = self._graph, convolution.kernel_size[0], convolution.stride[0]
-        last = (rows - 1) * stride + 1
-        shifted = [
-            graph.add(
-                "Slice",
-                [operand.values, *(graph.integers(value) for value in (tap, tap + last, 0, stride))],
-            )
-            for tap in range(taps)
-        ]
+        shifted = []
+        for tap in range(taps):
+            end = tap - taps + 1 or _TO_THE_END
+            ends = (graph.integers(value) for value in (tap, end, 0, stride))
+            shifted.append(graph.add("Slice", [operand.values, *ends]))
         return operand.of(graph.add("Concat", shifted, axis=2))
 
     def _convolved(self, near: Operand, name: str, convolution: nn.Conv1d) -> str:

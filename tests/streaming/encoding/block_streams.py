@@ -23,18 +23,19 @@ SILENCE = EncodedContext(*(np.full((CONTEXT, width), -7, np.float32) for width i
 class MeanSteps:
     """A frame is the mean of its own log-mel frames; its hidden row also tells what the step was given."""
 
-    def __init__(self, blocks: BlockShape = BLOCKS) -> None:
+    def __init__(self) -> None:
         self.steps: list[BlockStep] = []
-        self.frames = blocks.block + blocks.right
+        self.frames: list[int] = []
 
     def run(self, step: BlockStep) -> StepResult:
         # The arrays of a state go on changing.
         self.steps.append(replace(step, unheard=step.unheard.copy()))
-        assert step.mel.shape == (80, 2 * self.frames + 2)
-        means = step.mel[:, 2:].mean(axis=0).reshape(self.frames, 2).mean(axis=1)[:, None]
+        frames = step.mel.shape[1] // 2 - 1
+        self.frames.append(frames)
+        means = step.mel[:, 2:].mean(axis=0).reshape(frames, 2).mean(axis=1)[:, None]
         heard = step.keys[0][step.unheard == 0].astype(np.float32).sum()
         hidden = np.concatenate([np.full_like(means, heard), np.full_like(means, step.first)], axis=1)
-        keys = np.full((BLOCKS.block, 1, 1), step.first + 1, np.float16)
+        keys = np.full((frames, 1, 1), step.first + 1, np.float16)
         return StepResult(means, means, means, hidden, (keys,), (keys,))
 
 
@@ -52,9 +53,9 @@ class FailingSteps(MeanSteps):
         return super().run(step)
 
 
-def open_stream(steps: MeanSteps, anew: int = 2, blocks: BlockShape = BLOCKS) -> BlockFrameEncoder:
+def open_stream(steps: MeanSteps, anew: int = 2, blocks: BlockShape = BLOCKS, together: int = 2) -> BlockFrameEncoder:
     """The encoder of a stream with short blocks."""
-    return BlockFrameEncoder(steps, blocks, STATE, CONTEXT, SILENCE, 80, anew)
+    return BlockFrameEncoder(steps, blocks, STATE, CONTEXT, SILENCE, 80, anew, together)
 
 
 def noise(samples: int, seed: int = 0) -> Floats:

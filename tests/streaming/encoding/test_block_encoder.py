@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streaming.encoding.block_state import BlockState
+from streaming.encoding.block_state import BlockState, StepResult
 from streaming.errors import SettingError
 from streaming.features import MelScale, RawLogMel
 from tests.streaming.encoding.block_streams import (
@@ -46,19 +46,35 @@ def test_every_frame_is_that_of_the_whole_stream() -> None:
 
 
 def test_each_block_is_run_once() -> None:
-    """After the two blocks before the stream, one step a hop, at positions that go round the table."""
+    """After the two blocks before the stream, heard together, one step a hop, at positions that go round the table."""
     steps = MeanSteps()
     stream = Contexts(open_stream(steps), noise(9 * HOP))
     for _ in range(9):
         stream.hop()
-    assert len(steps.steps) == 2 + 8
-    assert [step.first for step in steps.steps] == [4 * i % 12 for i in range(10)]
+    assert steps.frames == [12, *[8] * 8]
+    assert [step.first for step in steps.steps] == [0, *(4 * i % 12 for i in range(2, 10))]
+
+
+@pytest.mark.parametrize(("together", "hops", "frames"), [(1, 2, [8, 8]), (2, 2, [12]), (2, 3, [12, 8]), (3, 3, [16])])
+def test_blocks_that_wait_are_heard_together(together: int, hops: int, frames: list[int]) -> None:
+    """Who asks less often gets what one gets who asks at each hop, but for the scale of the features, in fewer steps."""
+    audio, steps = noise(24 * HOP, 5), MeanSteps()
+    often = Contexts(open_stream(MeanSteps()), audio)
+    seldom = Contexts(open_stream(steps, anew=hops, together=together), audio)
+    for _ in range(4):
+        expected = [often.hop() for _ in range(hops)][-1]
+        found = seldom.hop(hops * HOP)
+        assert found is not None
+        assert expected is not None
+        heard = min(CONTEXT, often.end // 320)
+        np.testing.assert_allclose(found.frames[-heard:], expected.frames[-heard:], atol=0.05)
+    assert steps.frames == 4 * frames
 
 
 def test_a_step_hears_as_far_back_as_it_should() -> None:
     """Two blocks are looked back on: the step before and the one before that."""
     steps = MeanSteps()
-    stream = Contexts(open_stream(steps), noise(6 * HOP))
+    stream = Contexts(open_stream(steps, together=1), noise(6 * HOP))
     for _ in range(5):
         stream.hop()
     assert [int((step.unheard == 0).sum()) for step in steps.steps] == [0, 4, 8, 8, 8, 8]
@@ -105,7 +121,7 @@ def test_hops_need_not_be_blocks() -> None:
 def test_the_right_context_may_be_shorter_than_the_block(frames: int) -> None:
     """Wherever a hop ends, its newest frames are the last rows: the same as with a longer right context."""
     short, audio = replace(BLOCKS, right=2), noise(30 * HOP, 9)
-    one = Contexts(open_stream(MeanSteps(short), blocks=short), audio)
+    one = Contexts(open_stream(MeanSteps(), blocks=short), audio)
     other = Contexts(open_stream(MeanSteps()), audio)
     for _ in range(20):
         found, expected = one.hop(frames * 320), other.hop(frames * 320)
@@ -133,6 +149,29 @@ def test_a_new_stream_knows_nothing_of_the_old_one() -> None:
         assert want is not None
         assert found is not None
         np.testing.assert_array_equal(found.frames, want.frames)
+
+
+def test_two_blocks_are_kept_as_one_after_the_other() -> None:
+    """The same keys in the same places, across the end of the ring too."""
+    blocks = replace(BLOCKS, look_back=3)
+    one, other = BlockState(blocks, STATE), BlockState(blocks, STATE)
+    rows = np.arange(24, dtype=np.float32)[:, None]
+    keys = rows.astype(np.float16)[:, :, None]
+
+    def of(first: int, last: int) -> StepResult:
+        part = rows[first:last]
+        hidden = np.repeat(part, 2, axis=1)
+        return StepResult(part, part, part, hidden, (keys[first:last],), (keys[first:last],))
+
+    for first in (0, 4, 8, 12):
+        one.keep(of(first, first + 8))
+    for first in (0, 8):
+        other.keep(of(first, first + 12))
+    mel = np.zeros((80, 18), np.float32)
+    expected, found = one.step(mel), other.step(mel)
+    np.testing.assert_array_equal(found.keys[0], expected.keys[0])
+    np.testing.assert_array_equal(found.before, expected.before)
+    assert found.first == expected.first == 16 % BLOCKS.positions
 
 
 def test_a_copied_state_goes_its_own_way() -> None:

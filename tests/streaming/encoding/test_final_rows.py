@@ -17,7 +17,7 @@ def test_final_rows_never_change(right: int, hops: tuple[int, ...]) -> None:
     """Within a stretch, a later context has the same final rows, whatever is asked for without being kept."""
     audio = noise(40 * HOP)
     blocks = replace(BLOCKS, right=right)
-    encoder = open_stream(MeanSteps(blocks), blocks=blocks)
+    encoder = open_stream(MeanSteps(), blocks=blocks)
     contexts, before, number = Contexts(encoder, audio), None, 0
     while contexts.end + max(hops) <= len(audio):
         now = contexts.hop(hops[number % len(hops)])

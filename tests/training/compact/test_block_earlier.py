@@ -81,7 +81,7 @@ def test_an_encoder_of_blocks_comes_back_as_a_teacher(tmp_path: Path) -> None:
         parameter.data += 0.05 * torch.randn(parameter.shape)
     shape = BlockShape(block=8, right=4, look_back=2)
     mel = np.random.default_rng(1).uniform(-1, 1, (80, 64)).astype(np.float32)
-    _, graph = export_step(encoder, shape, measure_ranges(encoder, shape, [mel], is_centred), tmp_path)
+    _, graph = export_step(encoder, measure_ranges(encoder, shape, [mel], is_centred), tmp_path)
     found = read_teacher(folder(tmp_path / "model", {"step.onnx": graph}))
     assert not found.training
     assert len(encoder.state_dict()) == len(found.state_dict()) > 20
