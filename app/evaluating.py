@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from streaming.encoding.providers import Provider
     from training.corpus.examples import Example
     from training.corpus.glossary import TrainingGlossary
-    from training.evaluation.calibrate import StreamEvidence
     from training.evaluation.collect import LongStream
     from training.evaluation.encoders import RowEncoder
     from training.evaluation.evaluate import EvaluationTerms
+    from training.evaluation.stream_evidence import StreamEvidence
 
 _READ_AS_WRITTEN = (".json", ".txt")
 

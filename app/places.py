@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from streaming.errors import SettingError
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -16,7 +18,13 @@ class Places:
 
     @classmethod
     def of(cls, data_dir: Path | None, environment: Mapping[str, str] = os.environ) -> Self:
-        """The folders of the XDG base directory specification, `data_dir` instead of the first if given."""
+        """The folders of the XDG base directory specification, `data_dir` instead of the first if given.
+
+        Raises:
+            SettingError: `data_dir` is something else than a folder.
+        """
+        if data_dir is not None and data_dir.exists() and not data_dir.is_dir():
+            raise SettingError(f"{data_dir} is no folder; give --data-dir the folder that glossaries are published in.")
         home = Path(environment.get("HOME") or Path.home())
         data = environment.get("XDG_DATA_HOME") or home / ".local" / "share"
         cache = environment.get("XDG_CACHE_HOME") or home / ".cache"

@@ -22,6 +22,7 @@ from streaming.encoding.frame_encoders import open_frame_encoder
 from streaming.encoding.providers import Provider
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
+from streaming.false_hint_budget import FalseHintBudget
 from streaming.index.entry_register import EntryRegister
 from streaming.index.layered_index import LayeredIndex
 from streaming.index.searched_index import SearchedIndex
@@ -172,7 +173,8 @@ def decision_of(folder: ModelFolder, sensitivity: Sensitivity, entries: int) -> 
     if sensitivity.threshold is not None:
         return DecisionConfig(threshold=sensitivity.threshold)
     per_hour = sensitivity.false_hints_per_hour or PROFILES[sensitivity.profile]
-    return DecisionConfig(threshold=folder.calibration.threshold(per_hour, entries))
+    budget = FalseHintBudget(per_hour, folder.calibration.curve(entries))
+    return DecisionConfig(threshold=folder.calibration.threshold(per_hour, entries), budget=budget)
 
 
 def make_pipeline(
@@ -198,6 +200,9 @@ def make_pipeline(
 def make_scorer(model: Model, index: SearchedIndex, *, interim_hints: bool = False) -> TermScorer:
     """A scorer for one stream over that index."""
     config = ScoringConfig(tells_tentative=interim_hints)
+    if model.hop_ms < HOP_MS:
+        # Who asks for hints at once does not want them to wait.
+        config = replace(config, second_look_frames=0)
     return TermScorer(
         index, model.spans, model.folder.calibration, config, model.competition, model.verifier, model.banks.of
     )

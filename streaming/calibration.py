@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.errors import SettingError
+from streaming.false_hint_budget import ThresholdCurve
 
 Profile = Literal["booth", "mt"]
 PROFILES: Mapping[str, float] = {"booth": 12.0, "mt": 300.0}
@@ -48,7 +49,8 @@ class Calibration:
     """The logistic model (on standardised features) and the table of false hints.
 
     `thresholds` and `false_per_hour` (per glossary size in `sizes`) are float arrays: probability thresholds rising,
-    false hints per hour falling.
+    false hints per hour falling; `expected_per_hour`, of the same shape, is how many the probabilities of the hints
+    made one expect. None where that was not counted.
     """
 
     mean: NDArray[np.float64]
@@ -58,6 +60,7 @@ class Calibration:
     sizes: tuple[int, ...]
     thresholds: NDArray[np.float64]
     false_per_hour: NDArray[np.float64]
+    expected_per_hour: NDArray[np.float64] | None = None
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Calibration":
@@ -70,17 +73,21 @@ class Calibration:
             sizes=tuple(int(n) for n in raw["sizes"]),
             thresholds=np.array(raw["thresholds"], np.float64),
             false_per_hour=np.array(raw["false_per_hour"], np.float64),
+            expected_per_hour=np.array(raw["expected_per_hour"], np.float64) if "expected_per_hour" in raw else None,
         )
         if tuple(raw["features"]) != FEATURES:
             raise ValueError(f"calibration for other features: {raw['features']}")
         if {calibration.mean.shape, calibration.scale.shape, calibration.weights.shape} != {(len(FEATURES),)}:
             raise ValueError(f"calibration whose mean, scale or weights are not {len(FEATURES)} numbers")
-        if calibration.false_per_hour.shape != (len(calibration.sizes), len(calibration.thresholds)):
+        tables = (calibration.false_per_hour, calibration.expected_per_hour)
+        shape = (len(calibration.sizes), len(calibration.thresholds))
+        if any(table is not None and table.shape != shape for table in tables):
             raise ValueError("calibration table of another shape")
         return calibration
 
     def to_json(self) -> dict[str, Any]:
         """For ``spec.json``."""
+        expected = {} if self.expected_per_hour is None else {"expected_per_hour": _rounded(self.expected_per_hour)}
         return {
             "features": list(FEATURES),
             "mean": [round(float(x), 6) for x in self.mean],
@@ -89,7 +96,8 @@ class Calibration:
             "bias": round(self.bias, 6),
             "sizes": list(self.sizes),
             "thresholds": [round(float(x), 6) for x in self.thresholds],
-            "false_per_hour": [[round(float(x), 3) for x in row] for row in self.false_per_hour],
+            "false_per_hour": _rounded(self.false_per_hour),
+            **expected,
         }
 
     def probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,17 +108,28 @@ class Calibration:
     def threshold(self, false_hints_per_hour: float, entries: int) -> float:
         """The probability from which hints stay below the false hints asked for, with a glossary of `entries`.
 
-        Between the measured sizes the table is interpolated on a logarithmic scale; outside it, the nearest size
-        counts. Raises SettingError for a number that is not above 0.
+        Raises SettingError for a number that is not above 0.
         """
         if not false_hints_per_hour > 0 or not np.isfinite(false_hints_per_hour):
             raise SettingError(f"false hints per hour is {false_hints_per_hour}; give a number above 0, such as 12")
+        return self.curve(entries).threshold(false_hints_per_hour)
+
+    def curve(self, entries: int) -> ThresholdCurve:
+        """What each threshold costs with a glossary of `entries`.
+
+        Between the measured sizes the table is interpolated on a logarithmic scale; outside it, the nearest size
+        counts.
+        """
         where = np.interp(np.log(max(entries, 1)), np.log(self.sizes), np.arange(len(self.sizes)))
         low = int(where)
-        high = min(low + 1, len(self.sizes) - 1)
-        per_hour = (1 - (where - low)) * self.false_per_hour[low] + (where - low) * self.false_per_hour[high]
-        enough = np.flatnonzero(per_hour <= false_hints_per_hour)
-        return float(self.thresholds[enough[0]]) if len(enough) else float(self.thresholds[-1])
+        high, share = min(low + 1, len(self.sizes) - 1), where - low
+        tables = [table for table in (self.false_per_hour, self.expected_per_hour) if table is not None]
+        rows = [tuple(((1 - share) * table[low] + share * table[high]).tolist()) for table in tables]
+        return ThresholdCurve(tuple(self.thresholds.tolist()), *rows)
+
+
+def _rounded(table: NDArray[np.float64]) -> list[list[float]]:
+    return [[round(float(x), 3) for x in row] for row in table]
 
 
 def stack_features(rows: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

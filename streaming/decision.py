@@ -11,6 +11,7 @@ from typing import Protocol
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE, Abstention, AbstentionReason, Alternative, Hint
 from streaming.explained import Explained, Heard, are_rivals
+from streaming.false_hint_budget import FalseHintBudget, SpentBudget
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
 # A hint older than the longest context (30 s) and its refractory time can meet no candidate any more.
@@ -69,7 +70,8 @@ class Candidate:
 class DecisionConfig:
     """When a candidate becomes a hint; raises SettingError for a value out of its range.
 
-    `threshold` is a probability; `refractory_ms` the time after a hint in which its entry stays silent;
+    `threshold` is a probability; with a `budget` it holds to begin with, and moves with what the stream has spent of
+    it; `refractory_ms` the time after a hint in which its entry stays silent;
     `max_hints_per_hop` 0 silences everything. Entries whose ids are in `mute_entries` are listened for, so that no
     other takes their place, and not shown.
     """
@@ -78,6 +80,7 @@ class DecisionConfig:
     refractory_ms: int = 400
     max_hints_per_hop: int = 5
     mute_entries: frozenset[str] = frozenset()
+    budget: FalseHintBudget | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.threshold <= 1.0:
@@ -102,17 +105,23 @@ class Decider:
     _explained: Explained
     _occurrences: dict[str, int]
     _hint_count: int
+    _spent: SpentBudget | None
 
     def __init__(
         self, entries: Sequence[TermEntry], config: DecisionConfig, version_of: Callable[[int], str] = lambda _: ""
     ) -> None:
         """Decide on candidates of `entries`; `version_of` names the glossary version of each by its index."""
+        self._spent = None
         self.replace_entries(entries, version_of)
         self.configure(config)
         self.reset()
 
     def configure(self, config: DecisionConfig) -> None:
-        """Decide by `config` from the next hop on."""
+        """Decide by `config` from the next hop on; what was spent counts on where the same is asked for."""
+        if config.budget is None or self._spent is None or self._spent.per_hour != config.budget.per_hour:
+            self._spent = None if config.budget is None else SpentBudget(config.budget)
+        else:
+            self._spent.move(config.budget)
         self._config = config
         self._refractory = config.refractory_ms * _SAMPLES_PER_MS
 
@@ -142,6 +151,8 @@ class Decider:
                 hints.append(self._emit(candidate, hop_end_sample, len(hints) + 1, candidates))
             else:
                 reasons.append(reason)
+        if self._spent is not None:
+            self._spent.hear(hop_start_sample, hop_end_sample)
         if hints:
             return hints
         best = max((c.probability for c in candidates), default=0.0)
@@ -163,11 +174,14 @@ class Decider:
         self._explained = Explained()
         self._occurrences = {}
         self._hint_count = 0
+        if self._config.budget is not None:
+            self._spent = SpentBudget(self._config.budget)
 
     def _above_threshold(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        threshold = self._config.threshold if self._spent is None else self._spent.threshold
         # Ties are broken by content, so that the order in which the scorer lists its candidates decides nothing.
         return sorted(
-            (c for c in candidates if c.probability >= self._config.threshold),
+            (c for c in candidates if c.probability >= threshold),
             key=lambda c: (-c.probability, c.entry_index, c.start_sample, c.end_sample, c.form_index),
         )
 
@@ -211,6 +225,8 @@ class Decider:
         self._hint_count += 1
         hint = self._hint(candidate, f"h{self._hint_count}", emitted_sample, rank, candidates, is_final=True)
         self._occurrences[hint.entry_id] = hint.occurrence
+        if self._spent is not None:
+            self._spent.spend(hint.score)
         return hint
 
     def _hint(

@@ -27,7 +27,7 @@ from streaming.vad import VoiceDetector
 __all__ = ["HOP_MS", "STAGES", "FrameEncoder", "Pipeline", "PipelineConfig", "Scorer", "SearchedGlossary"]
 
 STAGES = ("decode", "detect", "encode", "score", "decide")
-HOP_MS = 320
+HOP_MS = 640
 """New audio of a decision, where nothing else is asked for."""
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
@@ -50,6 +50,8 @@ class PipelineConfig:
         decision: when a candidate becomes a hint.
         format: how the bytes are to be read.
         hop_ms: new audio per decision.
+        look_again_ms: new audio per decision where the one before left something to be looked at again; where it is
+            less than a hop, hops are multiples of it.
         context_ms: audio per encoder pass, the hop included.
         gate_ms: a hop is encoded where speech was heard in this time before its end.
         segmentation: when a speech segment starts and ends.
@@ -59,18 +61,21 @@ class PipelineConfig:
     decision: DecisionConfig
     format: AudioFormat = field(default_factory=AudioFormat)
     hop_ms: int = HOP_MS
+    look_again_ms: int = 320
     context_ms: int = 3000
     gate_ms: int = 1600
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     interim_hints: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("hop_ms", "context_ms"):
+        for name in ("hop_ms", "look_again_ms", "context_ms"):
             value = getattr(self, name)
             if value < _FRAME_MS or value % _FRAME_MS:
                 raise SettingError(
                     f"{name} = {value} does not fit the encoder's frames: give a multiple of {_FRAME_MS}"
                 )
+        if self.hop_ms % min(self.look_again_ms, self.hop_ms):
+            raise SettingError(f"hop_ms = {self.hop_ms} is no multiple of look_again_ms = {self.look_again_ms}")
         if not self.hop_ms <= self.context_ms <= _MAX_CONTEXT_MS:
             raise SettingError(
                 f"context_ms = {self.context_ms} is out of range: give at least hop_ms = {self.hop_ms}"
@@ -93,6 +98,7 @@ class Pipeline:
     _seconds: dict[str, float]
     _pace: Pace
     _dropped: int
+    _looks_again: bool
 
     def __init__(
         self,
@@ -104,7 +110,8 @@ class Pipeline:
         clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._hop_samples = config.hop_ms * _SAMPLES_PER_MS
-        if self._hop_samples % detector.frame_samples:
+        self._look_again_samples = min(config.look_again_ms, config.hop_ms) * _SAMPLES_PER_MS
+        if self._hop_samples % detector.frame_samples or self._look_again_samples % detector.frame_samples:
             raise SettingError(
                 f"hop_ms = {config.hop_ms} does not hold whole frames of the voice detector:"
                 f" give a multiple of {detector.frame_samples // _SAMPLES_PER_MS}"
@@ -214,6 +221,7 @@ class Pipeline:
         self._seconds = dict.fromkeys(STAGES, 0.0)
         self._pace = Pace()
         self._dropped = 0
+        self._looks_again = False
 
     def _check_open(self) -> None:
         if self._finished:
@@ -227,18 +235,26 @@ class Pipeline:
             events += self._segmenter.feed(self._detector.is_speech(frame))
             self._spend("detect", started)
             waiting = self._context.end_sample - self._hop_start
-            if waiting % self._hop_samples == 0 and waiting >= self._pace.hops * self._hop_samples:
+            if waiting % self._look_again_samples == 0 and waiting >= self._due_samples():
                 events += self._decide_hop()
         return events
 
+    def _due_samples(self) -> int:
+        """How much new audio the next decision has; what is to be looked at again does not wait for a whole hop."""
+        if self._pace.hops == 1 and self._looks_again:
+            return self._look_again_samples
+        return self._pace.hops * self._hop_samples
+
     def _decide_hop(self) -> list[Decision]:
         hop_start, end = self._hop_start, self._context.end_sample
-        if self._pace.skips and self._is_speech_near(end):
+        is_left_out = self._pace.skips and self._is_speech_near(end)
+        if is_left_out:
             self._dropped += 1
             decisions: list[Decision] = [Abstention(hop_start, end, "overloaded", 0.0)]
         else:
             context, context_start = self._context.latest()
             decisions = self._decide(context, context_start, end)
+        self._looks_again = not is_left_out and self._is_speech_near(end) and self._scorer.looks_again
         self._hop_start = end
         return decisions
 

@@ -63,6 +63,11 @@ class Scorer(Protocol):
         ...
 
     @property
+    def looks_again(self) -> bool:
+        """Whether the last hop ended in what may become a hint once a little more is heard."""
+        ...
+
+    @property
     def nbytes(self) -> int:
         """Memory of what it remembers of the stream."""
         ...

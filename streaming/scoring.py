@@ -49,6 +49,12 @@ class TermScorer:
         if verifier is not None:
             self._reader = SpanReader(verifier, lambda form: index.forms[form].text, self._config.reading)
         self._earlier: Sightings = {}
+        self._looks_again = False
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether a form that fits well waits at the edge of the last hop for what comes after it."""
+        return self._looks_again
 
     @property
     def nbytes(self) -> int:
@@ -67,6 +73,7 @@ class TermScorer:
     def reset(self) -> None:
         """Forget what earlier hops saw."""
         self._earlier = {}
+        self._looks_again = False
         for part in (self.forms, self._competing, self._reader):
             if part is not None:
                 part.reset()
@@ -109,6 +116,8 @@ class TermScorer:
             self._competing.compete(encoded, found, first_frame, first_end)
         self._recall(found, first_frame)
         found = [replace(e, is_tentative=True) if self._needs_second_look(e, frames) else e for e in found]
+        floor = self._config.look_again_floor
+        self._looks_again = any(evidence.is_tentative and evidence.mean > floor for evidence in found)
         if not self._config.tells_tentative:
             found = [evidence for evidence in found if not evidence.is_tentative]
         if self._reader is not None and encoded.hidden is not None:

@@ -51,7 +51,7 @@ def tone_glossary(index: ToneIndex | None = None, target_langs: tuple[str, ...] 
     searched = index or tone_index()
 
     def open_pipeline(settings: SessionSettings) -> Pipeline:
-        config = PipelineConfig(decision=settings.decision, format=settings.format)
+        config = PipelineConfig(decision=settings.decision, format=settings.format, hop_ms=320)
         return Pipeline(FakeEncoder(), searched, FakeScorer(), FakeVoiceDetector(), config)
 
     return ServedGlossary(
@@ -144,12 +144,14 @@ class FakeScorer:
     def __init__(self, floor: float = 0.1, shortest_frames: int = 5) -> None:
         self._floor = floor
         self._shortest = shortest_frames
+        self._still_sounds = False
 
     def score(
         self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
     ) -> list[Candidate]:
         """The tones whose first frame of silence is new."""
         candidates = []
+        self._still_sounds = bool((encoded.frames[-1] > self._floor).any())
         sounding = np.pad(encoded.frames > self._floor, ((1, 1), (0, 0)))
         edges = np.diff(sounding.astype(np.int8), axis=0)
         for entry_index in np.flatnonzero(sounding.any(axis=0)).tolist():
@@ -166,6 +168,11 @@ class FakeScorer:
     def nbytes(self) -> int:
         """Nothing."""
         return 0
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether a tone still sounded at the end of the hop."""
+        return self._still_sounds
 
     @property
     def sightings(self) -> Sightings:

@@ -47,7 +47,7 @@ class Listening:
         """When a candidate becomes a hint. Raises SettingError for a number out of its range."""
         decision = replace(self.glossary.profiles[self.profile], mute_entries=self.mute_entries)
         if self.threshold is not None:
-            decision = replace(decision, threshold=self.threshold)
+            decision = replace(decision, threshold=self.threshold, budget=None)
         if self.max_hints is not None:
             decision = replace(decision, max_hints_per_hop=self.max_hints)
         return decision

@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, urlencode
 
 from streaming.audio import AudioFormat
 from streaming.errors import RecordingError
-from streaming.pipeline import HOP_MS
 from streaming.wire.typed_json import FieldError, JsonObject, read_record, write_record
 
 SCHEMA_VERSION = 1
@@ -30,7 +29,7 @@ _UNKNOWN_SIZE = 0xFFFF_FFFF
 class RecordingHeader:
     """What a session was: `query` without secrets, `started` in UTC, `termcue` the version of the program.
 
-    `hop_ms` is how much new audio a decision had.
+    `hop_ms` is how much new audio a decision had; of old recordings, which do not tell, 0.32 s.
     """
 
     schema_version: int
@@ -41,7 +40,7 @@ class RecordingHeader:
     started: str
     termcue: str
     protocol: int
-    hop_ms: int = HOP_MS
+    hop_ms: int = 320
 
 
 @dataclass(frozen=True, slots=True)

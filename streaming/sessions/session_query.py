@@ -13,6 +13,7 @@ from streaming.sessions.session_settings import LATEST, SessionSettings
 from streaming.wire.typed_json import shown
 
 DEFAULT_PROFILE = "booth"
+_MOST_DIGITS = 9
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _PARAMETERS = (
     *("glossary", "version", "source_lang", "target_lang", "encoding", "sample_rate", "channels", "profile"),
@@ -152,8 +153,10 @@ def _integer(asked: Mapping[str, str], key: str, default: int) -> int:
     text = asked.get(key)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+    if not (text.isascii() and text.isdigit()):
         raise _unfit(key, text, "give a whole number")
+    if len(text) > _MOST_DIGITS:
+        raise _unfit(key, text, f"give a number of at most {_MOST_DIGITS} digits")
     return int(text)
 
 

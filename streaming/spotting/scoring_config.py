@@ -23,6 +23,7 @@ class ScoringConfig:
         settle_frames: the newest frames, which the encoder has heard too little after, are not scored yet.
         competing_floor: mean log-probability per symbol from which a form competes; a weaker one has lost.
         second_look_frames: a form first seen to end in so many newest frames waits for the next hop.
+        look_again_floor: mean log-probability per symbol from which it is worth a hop of its own soon.
         tells_tentative: whether such forms are told already, as tentative ones.
         reading: which candidates the verifier reads.
     """
@@ -36,6 +37,7 @@ class ScoringConfig:
     most: int = 16
     settle_frames: int = 4
     competing_floor: float = -2.5
-    second_look_frames: int = 6
+    second_look_frames: int = 2
+    look_again_floor: float = -2.0
     tells_tentative: bool = False
     reading: ReadingConfig = field(default_factory=ReadingConfig)

@@ -90,7 +90,11 @@ class PercentilesPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectivePart:
-    """What decides from now on; `threshold` is a probability. Left out by servers that cannot change it: the rest."""
+    """What decides from now on. Left out by servers that cannot change it: the rest.
+
+    `threshold` is a probability: the one that was asked for, or, of a profile, the one that it begins with. That of a
+    profile moves with the voice, so that false hints come to as many an hour as the profile means.
+    """
 
     profile: str
     threshold: float

@@ -38,6 +38,8 @@ class ServerMessage:
 class Begin(ServerMessage):
     """The greeting: what will be listened for, and how.
 
+    `threshold` is the probability that hints need to begin with; that of a profile moves with the voice.
+
     With `resume_token` the session can be taken up again for `expires_in_s` after its connection broke. A session that
     is taken up says so (`resumed`), and how much audio it has: PCM frames at the client's own rate, from which on the
     client sends again. That greeting follows what was missed, has the `seq` of the last message and is not numbered.

@@ -1,7 +1,7 @@
 """What a second of audio costs with two models and longer hops, stage by stage, side by side on one core.
 
     python tests/benchmarks/encoders.py --data DIR --other MODEL [--stream plague] [--glossaries g300 g1000]
-        [--hops 320 640] [--json]
+        [--hops 640 320] [--json]
 
 DIR is as in ``streaming.py``; MODEL is another model folder, for instance one whose encoder hears every context anew.
 It is compared with the model that ships at each of the hops. All hear the same stretches of the stream by turns, so
@@ -113,12 +113,13 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="default: the one that ships")
     parser.add_argument("--stream", default="plague")
     parser.add_argument("--glossaries", nargs="+", default=["g300", "g1000", "g10000"])
-    parser.add_argument("--hops", type=int, nargs="+", default=[320, 640], help="of the model, ms (default: 320 640)")
+    parser.add_argument("--other-hop", type=int, default=320, help="of the other model, ms (default: 320)")
+    parser.add_argument("--hops", type=int, nargs="+", default=[640, 320], help="of the model, ms (default: 640 320)")
     parser.add_argument("--seconds", type=int, default=240)
     parser.add_argument("--json", action="store_true", help="one object a line")
     given = parser.parse_args()
     other, own = (replace(load_model(load_folder(m)), clock=time.process_time) for m in (given.other, given.model))
-    models = [other, *(replace(own, hop_ms=hop_ms) for hop_ms in given.hops)]
+    models = [replace(other, hop_ms=given.other_hop), *(replace(own, hop_ms=hop_ms) for hop_ms in given.hops)]
     stream = read_stream(given.data / "streams" / f"{given.stream}.json", given.data)
     rows: list[Cost] = []
     with tempfile.TemporaryDirectory() as cache:

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/load.py                                   # the bundled recordings; prints a table
     python tests/benchmarks/load.py --sessions 8 16 24 32 --seconds 60 --batching on off
-    python tests/benchmarks/load.py --data DIR --stream plague --entries 300 10000 --largest --hop-ms 640
+    python tests/benchmarks/load.py --data DIR --stream plague --entries 300 10000 --largest --hop-ms 320
 
 The server is a process of its own, as `termcue serve` sets it up; the clients are one more, which sends frames of
 0.1 s at the pace of speech, each session from another place of the stream. Latency is on the wall clock: when a hint
@@ -260,7 +260,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of long streams [default: the samples]")
     parser.add_argument("--stream", default="plague", help="its name (default %(default)s)")
-    parser.add_argument("--hop-ms", type=int, choices=(320, 640), default=320, help="of the server (default 320)")
+    parser.add_argument("--hop-ms", type=int, choices=(640, 320), default=640, help="of the server (default 640)")
     parser.add_argument("--entries", type=int, nargs="+", default=[300], help="sizes of the glossaries of DIR")
     parser.add_argument("--sessions", type=int, nargs="+", default=[8, 16, 24, 32], help="loads")
     parser.add_argument("--batching", nargs="+", default=["on"], choices=["on", "off"], help="contexts together")

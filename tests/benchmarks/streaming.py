@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from app.glossaries import open_glossary
 from app.places import Places
-from app.wiring import Model, Sensitivity, decision_of, load_folder, load_model
+from app.wiring import Model, Sensitivity, decision_of, load_folder, load_model, make_scorer
 from streaming.audio import AudioFormat
 from streaming.decision import Candidate
 from streaming.encoding.encoded_context import EncodedContext
@@ -41,8 +41,9 @@ from streaming.scoring import TermScorer
 from streaming.spotting.evidence import Sightings
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
-from training.evaluation.calibrate import Hop, StreamEvidence, decide_candidates
+from training.evaluation.calibrate import decide_candidates
 from training.evaluation.collect import LongStream, read_stream
+from training.evaluation.stream_evidence import Hop, StreamEvidence
 from training.evaluation.stream_metrics import StreamScore, TimedHint, score_stream
 
 FALSE_PER_HOUR = (12.0, 60.0, 300.0)
@@ -66,6 +67,11 @@ class WatchedScorer:
     def nbytes(self) -> int:
         """Nothing."""
         return 0
+
+    @property
+    def looks_again(self) -> bool:
+        """As the real one."""
+        return self._scorer.looks_again
 
     @property
     def sightings(self) -> Sightings:
@@ -123,9 +129,7 @@ class Row:
 def measure(model: Model, index: TermIndex, stream: LongStream, size: str) -> Row:
     """Feed one stream and judge it at every threshold."""
     decision = decision_of(model.folder, Sensitivity("booth"), len(index.entries))
-    scorer = WatchedScorer(
-        TermScorer(index, model.spans, model.folder.calibration, competition=model.competition, verifier=model.verifier)
-    )
+    scorer = WatchedScorer(make_scorer(model, index))
     config = PipelineConfig(
         decision=decision,
         format=AudioFormat(),
@@ -225,7 +229,7 @@ def main() -> None:
     parser.add_argument("--streams", nargs="+", default=["plague", "telephony", "readers", "learners", "learners13"])
     parser.add_argument("--glossaries", nargs="+", default=["g300"])
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--hop-ms", type=int, choices=(320, 640), default=320)
+    parser.add_argument("--hop-ms", type=int, choices=(640, 320), default=640)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     folder = load_folder(arguments.model)

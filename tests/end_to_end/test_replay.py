@@ -30,7 +30,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     return _recorded(tmp_path_factory.mktemp("recorded"))
 
 
-def _recorded(home: Path, hop_ms: int = 320) -> tuple[Path, int]:
+def _recorded(home: Path, hop_ms: int = 640) -> tuple[Path, int]:
     model = load_model(load_folder(BUNDLED), hop_ms=hop_ms)
     glossary = open_file(glossary_path(), model.folder, Places(data=home / "data", cache=home / "termcue"))
     query = f"glossary={glossary.id}&profile={PROFILE}"
@@ -76,8 +76,8 @@ def test_the_same_hints_again(recorded: tuple[Path, int]) -> None:
 
 
 def test_hops_are_as_long_as_they_were(tmp_path: Path) -> None:
-    """What a server heard in hops of 0.64 s is replayed so, without being told."""
-    home, hints = _recorded(tmp_path, 640)
+    """What a server heard in hops of 0.32 s is replayed so, without being told."""
+    home, hints = _recorded(tmp_path, 320)
     done = _replay(home, "--glossary", str(glossary_path()), "--json", "--model", str(BUNDLED))
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["replayed_hints"] == hints

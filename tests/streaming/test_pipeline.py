@@ -36,7 +36,7 @@ TALK = [(0, 500), (TONES[0], 300), (0, 900), (TONES[1], 220), (0, 300), (TONES[0
 
 def tone_pipeline(encoder: FakeEncoder | None = None, **config: Any) -> Pipeline:  # noqa: ANN401
     """A pipeline of fakes, with settings of PipelineConfig where the defaults do not do."""
-    settings_of_pipeline = PipelineConfig(**{"decision": DECISION, **config})
+    settings_of_pipeline = PipelineConfig(**{"decision": DECISION, "hop_ms": 320, **config})
     return Pipeline(encoder or FakeEncoder(), tone_index(), FakeScorer(), FakeVoiceDetector(), settings_of_pipeline)
 
 
@@ -77,6 +77,56 @@ def test_every_hop_is_decided_once() -> None:
     assert all(gap.end_sample - gap.start_sample == HOP for gap in abstentions_of(events))
 
 
+def windows_of(pipeline: Pipeline, pcm: bytes) -> list[int]:
+    """Lengths of the windows decided on, in hops of 0.32 s; the rest at the end is left out."""
+    ends = [e.emitted_sample if isinstance(e, Hint) else e.end_sample for e in decisions_of(pipeline.feed(pcm))]
+    return [(end - start) // HOP for start, end in pairwise([0, *sorted(set(ends))])]
+
+
+def decisions_of(events: Iterable[Event]) -> list[Hint | Abstention]:
+    """Hints and abstentions."""
+    return [event for event in events if isinstance(event, Hint | Abstention)]
+
+
+def test_what_still_sounds_is_looked_at_again_soon() -> None:
+    """After a hop of 0.64 s in whose end something may be, the next decision has 0.32 s; silence is never hurried."""
+    talk = [(0, 640 + 500), (TONES[0], 300), (0, 900 + 1280)]
+    assert windows_of(tone_pipeline(hop_ms=640), synthetic_pcm(talk)) == [2, 2, 1, 2, 2, 2]
+    assert windows_of(tone_pipeline(hop_ms=640), synthetic_pcm([(0, 640 * 5)])) == [2] * 5
+    hints = hints_of(tone_pipeline(hop_ms=640).feed(synthetic_pcm(talk)))
+    assert [(hint.start_sample, hint.emitted_sample) for hint in hints] == [(1140 * 16, 1600 * 16)]
+
+
+def test_a_slow_machine_looks_at_nothing_again() -> None:
+    """Where it decides on every second hop only, that is all it does."""
+    pipeline = tone_pipeline(hop_ms=640)
+    pipeline.pace(Pace(2))
+    assert windows_of(pipeline, synthetic_pcm([(0, 640 + 500), (TONES[0], 300), (0, 900 + 1280)])) == [4, 4]
+
+
+def test_a_flush_moves_no_hop() -> None:
+    """What it hears at the made-up end is not what the next hop waits for."""
+    plain, flushed = tone_pipeline(hop_ms=640), tone_pipeline(hop_ms=640)
+    pcm = synthetic_pcm([(TONES[0], 640 * 3)])
+    half = len(pcm) // 2 + 320
+    expected = [e.end_sample for e in abstentions_of(plain.feed(pcm))]
+    found = flushed.feed(pcm[:half])
+    flushed.flush()
+    found += flushed.feed(pcm[half:])
+    assert [e.end_sample for e in abstentions_of(found)] == expected == [2 * HOP, *(n * HOP for n in range(3, 7))]
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.floats(0, 1), max_size=15))
+def test_any_split_gives_the_same_events_where_hops_differ(cuts: list[float]) -> None:
+    """Also where some hops are half as long as others."""
+    pcm = synthetic_pcm(TALK)
+    bounds = [0, *sorted(int(cut * len(pcm)) for cut in cuts), len(pcm)]
+    whole = events_of(tone_pipeline(hop_ms=640), [pcm])
+    assert len(hints_of(whole)) == 4
+    assert events_of(tone_pipeline(hop_ms=640), [pcm[start:end] for start, end in pairwise(bounds)]) == whole
+
+
 @settings(max_examples=25, deadline=None)
 @given(audio_format=st.sampled_from(FORMATS), cuts=st.lists(st.floats(0, 1), max_size=15))
 def test_any_split_gives_the_same_events(audio_format: AudioFormat, cuts: list[float]) -> None:
@@ -93,7 +143,7 @@ def test_any_split_gives_the_same_events_with_the_real_detector() -> None:
     """WebRTC's detector keeps the rule: it sees the same frames however the bytes came."""
 
     def events(step: int) -> list[Event]:
-        config = PipelineConfig(decision=DECISION)
+        config = PipelineConfig(decision=DECISION, hop_ms=320)
         pipeline = Pipeline(FakeEncoder(), tone_index(), FakeScorer(), WebRtcDetector(), config)
         pcm = synthetic_pcm(TALK)
         return events_of(pipeline, [pcm[i : i + step] for i in range(0, len(pcm), step)])
@@ -234,7 +284,7 @@ def test_configure_changes_the_decision_in_mid_stream() -> None:
 def test_stages_are_timed_by_the_given_clock() -> None:
     """Every stage has its share of the injected clock, and a new stream starts from zero."""
     ticks = iter(range(10_000))
-    config = PipelineConfig(decision=DECISION)
+    config = PipelineConfig(decision=DECISION, hop_ms=320)
     pipeline = Pipeline(
         FakeEncoder(), tone_index(), FakeScorer(), FakeVoiceDetector(), config, clock=lambda: float(next(ticks))
     )
@@ -290,6 +340,7 @@ def test_hour_of_noise_gives_no_hint_and_costs_no_memory() -> None:
         ({"context_ms": 300}, "context_ms = 300 .* at least hop_ms = 320"),
         ({"context_ms": 30_020}, "at most 30000"),
         ({"gate_ms": 319}, "gate_ms = 319"),
+        ({"hop_ms": 480}, "hop_ms = 480 is no multiple of look_again_ms = 320"),
     ],
 )
 def test_times_that_do_not_fit_are_refused(config: dict[str, Any], said: str) -> None:
@@ -303,7 +354,7 @@ def test_detector_whose_frames_do_not_fit_the_hop_is_refused() -> None:
     detector = FakeVoiceDetector()
     detector.frame_samples = 480
     with pytest.raises(SettingError, match=r"hop_ms = 320 .* multiple of 30"):
-        Pipeline(FakeEncoder(), tone_index(), FakeScorer(), detector, PipelineConfig(decision=DECISION))
+        Pipeline(FakeEncoder(), tone_index(), FakeScorer(), detector, PipelineConfig(decision=DECISION, hop_ms=320))
 
 
 def test_short_contexts_and_hops_work() -> None:

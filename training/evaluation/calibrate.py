@@ -4,85 +4,25 @@ Fitted on the development streams. Every figure of a stream is made with weights
 the dial is honest about speech it was not tuned on; what ships is fitted on all of them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streaming.calibration import Calibration, stack_features
 from streaming.decision import Candidate, Decider, DecisionConfig
-from streaming.encoding.encoded_context import EncodedContext
-from streaming.entries import Entry, Form
+from streaming.entries import Form
 from streaming.events import SAMPLE_RATE, Hint
-from streaming.scoring import TermScorer
 from streaming.spans import FRAME_SAMPLES
-from streaming.spotting.evidence import Evidence, Sightings
-from training.evaluation.stream_metrics import Judge, Reference, StreamScore, TimedHint, score_stream
+from training.evaluation.stream_evidence import Hop, StreamEvidence
+from training.evaluation.stream_metrics import Judge, StreamScore, TimedHint, score_stream
 
 Floats = NDArray[np.float64]
 _NEWTON_STEPS = 30
 # As many events as a stream of half an hour has of each kind: the ridge weighs against them.
 _ROWS_PER_SIDE = 500.0
 THRESHOLDS: tuple[float, ...] = tuple(np.round(1 / (1 + np.exp(-np.linspace(-5.0, 6.0, 67))), 6))
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """The evidence of one hop; samples on the stream's clock."""
-
-    start_sample: int
-    end_sample: int
-    context_start_sample: int
-    evidence: tuple[Evidence, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEvidence:
-    """All hops of one stream with one glossary, and the truth."""
-
-    name: str
-    size: int
-    reference: Reference
-    entries: Sequence[Entry]
-    forms: Sequence[Form]
-    hops: tuple[Hop, ...]
-
-
-class RecordingScorer:
-    """A `Scorer` that keeps the evidence of several indices on one encoder pass and proposes nothing."""
-
-    def __init__(self, scorers: Mapping[str, TermScorer]) -> None:
-        self._scorers = scorers
-        self.hops: dict[str, list[Hop]] = {name: [] for name in scorers}
-
-    def reset(self) -> None:
-        """Forget what was recorded."""
-        for hops in self.hops.values():
-            hops.clear()
-
-    @property
-    def nbytes(self) -> int:
-        """Of all its scorers."""
-        return sum(scorer.nbytes for scorer in self._scorers.values())
-
-    @property
-    def sightings(self) -> Sightings:
-        """Nothing: the index is never replaced here."""
-        return {}
-
-    def go_on_from(self, sightings: Sightings) -> None:
-        """Never asked to: the index is never replaced here."""
-
-    def score(
-        self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
-    ) -> Sequence[Candidate]:
-        """Record; always empty."""
-        start = context_start_sample + first_hop_frame * FRAME_SAMPLES
-        for name, scorer in self._scorers.items():
-            evidence = tuple(scorer.evidence(encoded, first_hop_frame, context_start_sample))
-            self.hops[name].append(Hop(start, hop_end_sample, context_start_sample, evidence))
-        return []
 
 
 def _seconds(hop: Hop, frame: int) -> float:
@@ -194,11 +134,16 @@ def decide_candidates(
     stream: StreamEvidence, candidates: Sequence[Sequence[Candidate]], threshold: float
 ) -> StreamScore:
     """Run the decision stage over recorded candidates and judge its hints."""
-    decider = Decider(stream.entries, DecisionConfig(threshold))
-    hints = []
+    return decide_by(stream, candidates, DecisionConfig(threshold))
+
+
+def decide_by(stream: StreamEvidence, candidates: Sequence[Sequence[Candidate]], config: DecisionConfig) -> StreamScore:
+    """The same with any settings of the decision stage."""
+    decider, hints, expected = Decider(stream.entries, config), [], 0.0
     for hop, some in zip(stream.hops, candidates, strict=True):
         for event in decider.feed(hop.start_sample, hop.end_sample, some):
             if isinstance(event, Hint):
+                expected += 1.0 - event.score
                 hints.append(
                     TimedHint(
                         event.term,
@@ -207,7 +152,7 @@ def decide_candidates(
                         event.emitted_sample / SAMPLE_RATE,
                     )
                 )
-    return score_stream(stream.reference, hints)
+    return replace(score_stream(stream.reference, hints), expected_false=expected)
 
 
 def sweep(stream: StreamEvidence, calibration: Calibration) -> list[StreamScore]:
@@ -223,22 +168,22 @@ def recall_at(scores: Sequence[StreamScore], false_per_hour: float) -> StreamSco
 
 
 def with_table(calibration: Calibration, sweeps: Mapping[int, Sequence[Sequence[StreamScore]]]) -> Calibration:
-    """Add the table: false hints per hour at each threshold, pooled over the streams of each glossary size."""
+    """Add the table: false hints per hour at each threshold, pooled over the streams of each glossary size.
+
+    Beside it stands how many of them the probabilities made one expect.
+    """
     sizes = tuple(sorted(sweeps))
-    table = np.array(
-        [
-            [sum(s[i].false for s in sweeps[n]) / sum(s[i].hours for s in sweeps[n]) for i in range(len(THRESHOLDS))]
-            for n in sizes
-        ]
-    )
+
+    def per_hour(count: Callable[[StreamScore], float]) -> Floats:
+        pooled = [[[one[i] for one in sweeps[n]] for i in range(len(THRESHOLDS))] for n in sizes]
+        return np.array([[sum(map(count, some)) / sum(s.hours for s in some) for some in row] for row in pooled])
+
     # More threshold never means more false hints; small counts may say so by chance.
-    table = np.maximum.accumulate(table[:, ::-1], axis=1)[:, ::-1]
-    return Calibration(
-        calibration.mean,
-        calibration.scale,
-        calibration.weights,
-        calibration.bias,
-        sizes,
-        np.array(THRESHOLDS),
-        table,
+    table = np.maximum.accumulate(per_hour(lambda score: score.false)[:, ::-1], axis=1)[:, ::-1]
+    return replace(
+        calibration,
+        sizes=sizes,
+        thresholds=np.array(THRESHOLDS),
+        false_per_hour=table,
+        expected_per_hour=per_hour(lambda score: score.expected_false),
     )

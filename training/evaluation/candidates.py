@@ -21,8 +21,8 @@ from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
 from streaming.spotting.evidence import Sightings
 from streaming.term_index import TermIndex
 from streaming.vad import VoiceDetector
-from training.evaluation.calibrate import StreamEvidence
 from training.evaluation.collect import LongStream
+from training.evaluation.stream_evidence import StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference
 from training.evaluation.streams import in_its_terms
 
@@ -34,8 +34,8 @@ _CHUNK_BYTES = 64_000
 class Proposer(Protocol):
     """A `FormSearch`, as far as it is watched here."""
 
-    def proposals(self, encoded: EncodedContext) -> NDArray[np.int64]:
-        """Forms, the best first."""
+    def proposals(self, encoded: EncodedContext, hop_frames: int) -> NDArray[np.int64]:
+        """Forms, the best first, of a context whose newest frames are those of the hop."""
         ...
 
 
@@ -79,6 +79,11 @@ class ProposalRecorder:
         return 0
 
     @property
+    def looks_again(self) -> bool:
+        """Never: nothing is decided."""
+        return False
+
+    @property
     def sightings(self) -> Sightings:
         """Nothing: the index is never replaced here."""
         return {}
@@ -90,8 +95,9 @@ class ProposalRecorder:
         self, encoded: EncodedContext, context_start_sample: int, hop_end_sample: int, first_hop_frame: int
     ) -> Sequence[Candidate]:
         """Record; always empty."""
+        hop_frames = len(encoded.frames) - first_hop_frame
         for name, scorer in self._scorers.items():
-            entries = distinct(self._entry_of[name][scorer.proposals(encoded)])
+            entries = distinct(self._entry_of[name][scorer.proposals(encoded, hop_frames)])
             self.hops[name].append(ProposedHop(hop_end_sample, entries))
         return []
 

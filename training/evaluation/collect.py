@@ -24,7 +24,7 @@ from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
 from streaming.words.competition import competition_of
 from training.corpus.manifest import ManifestError
-from training.evaluation.calibrate import RecordingScorer, StreamEvidence
+from training.evaluation.stream_evidence import RecordingScorer, StreamEvidence
 from training.evaluation.stream_metrics import Reference
 
 

@@ -5,17 +5,29 @@ holds the same voices and does not count as another.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streaming.calibration import Calibration
+from streaming.decision import DecisionConfig
 from streaming.errors import TermCueError
-from training.evaluation.calibrate import LabelledRows, StreamEvidence, fit, label, recall_at, sweep, with_table
+from streaming.false_hint_budget import FalseHintBudget
+from training.evaluation.calibrate import (
+    LabelledRows,
+    candidates_of,
+    decide_by,
+    fit,
+    label,
+    recall_at,
+    sweep,
+    with_table,
+)
 from training.evaluation.rejection import Reliability, reliability
+from training.evaluation.stream_evidence import StreamEvidence
 from training.evaluation.stream_metrics import StreamScore
 
 ALLOWED = (12, 60, 300)
@@ -28,16 +40,34 @@ class CalibrationError(TermCueError):
 
 @dataclass(frozen=True, slots=True)
 class StreamFit:
-    """One stream with one glossary, judged with weights of other voices; `sweep` is its score at every threshold."""
+    """One stream with one glossary, judged with weights of other voices.
+
+    Attributes:
+        stream: its name.
+        entries: of the glossary.
+        sweep: its score at every threshold.
+        dial: false hints an hour asked for -> its score where the table, too, is that of other voices; nothing where
+            there are none.
+    """
 
     stream: str
     entries: int
     sweep: tuple[StreamScore, ...]
+    dial: Mapping[int, StreamScore] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the folder's calibration report."""
         recall = {str(allowed): round(recall_at(self.sweep, allowed).recall, 4) for allowed in ALLOWED}
-        return {"stream": self.stream, "terms": self.entries, "recall_at_false_hints_per_hour": recall}
+        dial = {
+            str(asked): {"false_per_hour": round(got.false_per_hour, 1), "recall": round(got.recall, 4)}
+            for asked, got in self.dial.items()
+        }
+        return {
+            "stream": self.stream,
+            "terms": self.entries,
+            "recall_at_false_hints_per_hour": recall,
+            **({"at_false_hints_asked_for": dial} if dial else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +106,33 @@ def fit_streams(evidence: Sequence[StreamEvidence]) -> FittedCalibration:
     verdicts = {bool(right) for _, labelled in rows for right in labelled.right}
     if len(verdicts) < 2:
         raise CalibrationError(_nothing_to_weigh(len(smallest), has_right=True in verdicts))
-    sweeps: dict[int, list[list[StreamScore]]] = {}
-    fits = []
-    for one in evidence:
-        scores = sweep(one, _fit_without(rows, _voices(one.name)))
-        sweeps.setdefault(nominal_size(one.size), []).append(scores)
-        fits.append(StreamFit(one.name, one.size, tuple(scores)))
-    calibration = with_table(fit([labelled for _, labelled in rows]), sweeps)
-    return FittedCalibration(calibration, tuple(fits), _honesty(rows))
+    fits = [StreamFit(one.name, one.size, tuple(sweep(one, _fit_without(rows, _voices(one.name))))) for one in evidence]
+    judged = [
+        replace(one, dial=_dialled(heard, _fit_without(rows, _voices(one.stream)), fits))
+        for heard, one in zip(evidence, fits, strict=True)
+    ]
+    calibration = with_table(fit([labelled for _, labelled in rows]), _sweeps(fits))
+    return FittedCalibration(calibration, tuple(judged), _honesty(rows))
+
+
+def _sweeps(fits: Sequence[StreamFit]) -> dict[int, list[tuple[StreamScore, ...]]]:
+    """By the size of the glossary."""
+    sweeps: dict[int, list[tuple[StreamScore, ...]]] = {}
+    for one in fits:
+        sweeps.setdefault(nominal_size(one.entries), []).append(one.sweep)
+    return sweeps
+
+
+def _dialled(heard: StreamEvidence, calibration: Calibration, fits: Sequence[StreamFit]) -> dict[int, StreamScore]:
+    """What a stream gets where so many false hints an hour are asked for, as it is served to a new voice."""
+    size = nominal_size(heard.size)
+    others = [f for f in fits if _voices(f.stream) != _voices(heard.name) and nominal_size(f.entries) == size]
+    if not others:
+        return {}
+    curve = with_table(calibration, _sweeps(others)).curve(heard.size)
+    candidates = [candidates_of(hop, heard.forms, calibration) for hop in heard.hops]
+    configs = {n: DecisionConfig(curve.threshold(n), budget=FalseHintBudget(n, curve)) for n in ALLOWED}
+    return {asked: decide_by(heard, candidates, config) for asked, config in configs.items()}
 
 
 def _nothing_to_weigh(streams: int, *, has_right: bool) -> str:

@@ -50,7 +50,10 @@ class TimedHint:
 
 @dataclass(frozen=True, slots=True)
 class StreamScore:
-    """The figures of one stream; latencies in seconds, NaN where nothing was found."""
+    """The figures of one stream; latencies in seconds, NaN where nothing was found.
+
+    `expected_false` is how many hints their probabilities made one expect to be false; 0 where they had none.
+    """
 
     occurrences: int
     found: int
@@ -58,6 +61,7 @@ class StreamScore:
     neutral: int
     hours: float
     latencies: tuple[float, ...]
+    expected_false: float = 0.0
 
     @property
     def recall(self) -> float:

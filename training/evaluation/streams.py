@@ -16,9 +16,10 @@ from streaming.events import SAMPLE_RATE
 from training.corpus.audio import read_stretch
 from training.corpus.examples import Example
 from training.corpus.keys import normal_form
-from training.evaluation.calibrate import StreamEvidence, candidates_of, decide_candidates, recall_at, sweep
+from training.evaluation.calibrate import candidates_of, decide_candidates, recall_at, sweep
 from training.evaluation.collect import LongStream, read_stream
 from training.evaluation.fit_streams import ALLOWED
+from training.evaluation.stream_evidence import StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference, StreamScore
 
 ON_TIME_S = 2.0

@@ -19,6 +19,7 @@ from tests.streaming.scripted_sessions import LIMITS, Desk, ScriptedPipeline, fa
         ("glossary=acl&target_lang=fi", 4400, "target_lang", "de"),
         ("glossary=acl&sample_rate=fast", 4400, "sample_rate", "fast"),
         ("glossary=acl&sample_rate=-1", 4400, "sample_rate", "-1"),
+        ("glossary=acl&sample_rate=9999999999", 4400, "sample_rate", "at most 9 digits"),
         ("glossary=acl&sample_rate=1", 4400, None, "resample"),
         ("glossary=acl&channels=8", 4400, None, "8 channels"),
         ("glossary=acl&encoding=opus", 4400, None, "opus"),

@@ -20,7 +20,7 @@ from training.compact import stages
 from training.compact.recipe import Materials, StageError, real_speech
 from training.compact.stages import choose_contexts
 from training.corpus.manifest import ManifestError
-from training.evaluation.calibrate import Hop, StreamEvidence
+from training.evaluation.stream_evidence import Hop, StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference
 from training.export.folder import uncalibrated, write_model_folder
 

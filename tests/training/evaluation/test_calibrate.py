@@ -8,10 +8,7 @@ from streaming.entries import Entry, make_form
 from streaming.spotting.evidence import Evidence
 from training.evaluation.calibrate import (
     THRESHOLDS,
-    Hop,
     LabelledRows,
-    RecordingScorer,
-    StreamEvidence,
     candidates_of,
     decide_candidates,
     fit,
@@ -20,6 +17,7 @@ from training.evaluation.calibrate import (
     sweep,
     with_table,
 )
+from training.evaluation.stream_evidence import Hop, RecordingScorer, StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference, StreamScore
 from training.export.folder import uncalibrated
 

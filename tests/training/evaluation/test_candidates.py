@@ -98,8 +98,9 @@ def test_only_terms_of_the_glossary_are_judged() -> None:
 class TellingProposer:
     """Proposes the forms of both sizes of loudness: all four while a tone is heard at the end, else the last."""
 
-    def proposals(self, encoded: EncodedContext) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def proposals(self, encoded: EncodedContext, hop_frames: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Forms 2, 1, 3, 0 or 3 alone."""
+        assert hop_frames == 32
         return np.array([2, 1, 3, 0] if encoded.frames[-1].max() > 0.1 else [3], np.int64)
 
 
@@ -109,9 +110,9 @@ def test_proposals_are_recorded_hop_by_hop_on_the_served_pipeline() -> None:
     recorder = ProposalRecorder({"a": TellingProposer(), "b": TellingProposer()}, {"a": INDEX, "b": INDEX})
     encoder = FakeEncoder()
     found = record_proposals(stream, recorder, INDEX, encoder, FakeVoiceDetector(), 960)
-    assert [hop.end_sample for hop in found["a"]][:2] == [4 * HOP, 5 * HOP]
+    assert [hop.end_sample for hop in found["a"]][:2] == [4 * HOP, 6 * HOP]
     assert found["a"][-1].end_sample < 4.8 * 16_000  # long after the last speech nothing is encoded
-    assert [hop.entries.tolist() for hop in found["a"]][:3] == [[1, 2, 0], [1, 2, 0], [2]]
+    assert [hop.entries.tolist() for hop in found["a"]][:3] == [[1, 2, 0], [2], [2]]
     assert encoder.passes == len(found["a"]) == len(found["b"])
     recorder.reset()
     assert recorder.hops == {"a": [], "b": []}

@@ -6,8 +6,9 @@ import pytest
 from streaming.calibration import FEATURES
 from streaming.entries import Entry, make_form
 from streaming.spotting.evidence import Evidence
-from training.evaluation.calibrate import THRESHOLDS, Hop, StreamEvidence, fit, label, sweep
+from training.evaluation.calibrate import THRESHOLDS, fit, label, sweep
 from training.evaluation.fit_streams import CalibrationError, fit_streams, nominal_size
+from training.evaluation.stream_evidence import Hop, StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference
 
 WORDS = ("stochastic", "banana", "gradient")
@@ -57,6 +58,15 @@ def test_the_report_tells_recall_at_false_hints() -> None:
         "terms": 3,
         "recall_at_false_hints_per_hour": {"12": 1.0, "60": 1.0, "300": 1.0},
     }
+
+
+def test_the_report_tells_what_a_new_voice_gets() -> None:
+    """For the false hints asked for, what came: with weights, table and budget of the other voices alone."""
+    streams = [heard("one"), heard("two", said=-0.5), heard("three", said=-0.9)]
+    for row in fit_streams(streams).report()["streams"]:
+        assert row["at_false_hints_asked_for"] == {
+            asked: {"false_per_hour": 0.0, "recall": 1.0} for asked in ("12", "60", "300")
+        }
 
 
 def test_streams_without_right_or_wrong_candidates_are_refused() -> None:

@@ -10,7 +10,7 @@ from streaming.entries import Entry, make_form
 from streaming.errors import SettingError
 from training.corpus.examples import Example, TermSpan
 from training.corpus.manifest import Word
-from training.evaluation.calibrate import StreamEvidence
+from training.evaluation.stream_evidence import StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference
 from training.evaluation.streams import by_speaker, in_its_terms, is_stream, join_examples, open_stream, stream_results
 from training.export.folder import uncalibrated
