@@ -5,7 +5,7 @@ of the old one in the middle of a stream.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streaming.errors import SettingError
@@ -89,6 +89,16 @@ class DecisionConfig:
             raise SettingError(f"refractory_ms = {self.refractory_ms} is out of range: give 0..60000")
         if not 0 <= self.max_hints_per_hop <= 1000:
             raise SettingError(f"max_hints_per_hop = {self.max_hints_per_hop} is out of range: give 0..1000")
+
+    def asking_for(self, false_hints_per_hour: float) -> "DecisionConfig":
+        """The same for another budget. Raises SettingError where there is none, or that is not above 0."""
+        if self.budget is None:
+            raise SettingError(
+                f"false_hints_per_hour = {false_hints_per_hour}: it is not known here how many hints are false; "
+                "give a threshold"
+            )
+        budget = FalseHintBudget(false_hints_per_hour, self.budget.curve)
+        return replace(self, threshold=budget.curve.threshold(false_hints_per_hour), budget=budget)
 
 
 class Decider:

@@ -57,8 +57,8 @@ class FalseHintBudget:
     curve: ThresholdCurve
 
     def __post_init__(self) -> None:
-        if not self.per_hour > 0:
-            raise SettingError(f"{self.per_hour} false hints an hour are no budget: give a number above 0, such as 12")
+        if not 0 < self.per_hour < float("inf"):
+            raise SettingError(f"false_hints_per_hour = {self.per_hour}: give a number above 0, such as 12")
 
 
 class SpentBudget:

@@ -51,6 +51,12 @@ KEY_ERRORS = {
     metavar="P",
     help="Least probability of a hint, not the profile's.",
 )
+@click.option(
+    "--false-hints-per-hour",
+    type=FiniteRange(min=0.0, min_open=True),
+    metavar="N",
+    help="Let about N false hints per hour of speech through, not as many as the profile.",
+)
 @click.option("--interim", is_flag=True, help="Show also hints that may still be withdrawn.")
 @click.option("--realtime", is_flag=True, help="Send a file at the speed of speech; the hints are the same.")
 @click.option(
@@ -85,6 +91,7 @@ def stream(
     profile: str | None,
     api_key: str | None,
     threshold: float | None,
+    false_hints_per_hour: float | None,
     interim: bool,
     realtime: bool,
     pace: float | None,
@@ -133,6 +140,7 @@ def stream(
         api_key=api_key,
         profile=profile,
         threshold=threshold,
+        false_hints_per_hour=false_hints_per_hour,
         interim_hints=interim,
         target_lang=target_lang,
         vad_events=vad_events,

@@ -12,9 +12,9 @@ const FORMS = {
 const at = (id) => document.getElementById(id);
 
 export class EngineerView {
-  /** @param {(threshold: number) => Promise<void>} setThreshold tells the running session */
-  constructor(setThreshold) {
-    Object.assign(this, { setThreshold, waveform: new Waveform(), log: null, stops: [], langs: [], name: "session" });
+  /** @param {(perHour: number) => Promise<void>} setFalseHints tells the running session */
+  constructor(setFalseHints) {
+    Object.assign(this, { setFalseHints, waveform: new Waveform(), log: null, stops: [], langs: [], name: "session" });
     for (const button of document.querySelectorAll("[data-download]")) {
       button.addEventListener("click", () => {
         const [type, written] = FORMS[button.dataset.download];
@@ -22,7 +22,7 @@ export class EngineerView {
       });
     }
     at("dial").addEventListener("input", () => { at("dial").dataset.touched = "yes"; this.#saySetting(); });
-    at("dial").addEventListener("change", () => this.setThreshold(this.chosen.threshold));
+    at("dial").addEventListener("change", () => this.setFalseHints(this.chosen.per_hour));
   }
 
   /** Another session is shown from here on. */
@@ -47,11 +47,11 @@ export class EngineerView {
     return this.stops[Number(at("dial").value)];
   }
 
-  /** Let the dial follow what the server decides by. */
-  follow(threshold) {
+  /** Let the dial follow what the server decides by: so many false hints an hour, or a threshold. */
+  follow({ threshold, false_hints_per_hour: perHour }) {
     if (this.stops.length === 0 || document.activeElement === at("dial")) return;
-    const nearest = this.stops.reduce((best, stop, index) =>
-      Math.abs(stop.threshold - threshold) < Math.abs(this.stops[best].threshold - threshold) ? index : best, 0);
+    const away = (stop) => perHour === undefined ? Math.abs(stop.threshold - threshold) : Math.abs(stop.per_hour - perHour);
+    const nearest = this.stops.reduce((best, stop, index) => away(stop) < away(this.stops[best]) ? index : best, 0);
     at("dial").value = String(nearest);
     this.#saySetting();
   }
@@ -59,7 +59,7 @@ export class EngineerView {
   #saySetting() {
     const { per_hour, threshold } = this.chosen;
     const { native, learner } = expectedRecall(per_hour);
-    const says = `About ${per_hour} false hints an hour of speech: a hint needs a probability of ${threshold.toFixed(3)}. `
+    const says = `About ${per_hour} false hints an hour of speech: a hint needs a probability of ${threshold.toFixed(3)} to begin with, then what the voice needs. `
       + `Of the terms said, expect ${Math.round(native * 100)} % (native readers of novels) to ${Math.round(learner * 100)} % `
       + "(learners), as measured with 300 terms; between the measured points it is interpolated.";
     at("dial-says").textContent = says;

@@ -22,7 +22,7 @@ class Page {
     Object.assign(this, { log: new SessionLog(), lexicon: new Lexicon(), served: [], isDue: false, isStarting: false, heard: null });
     Object.assign(this, { controls: new Controls(), rows: new TrainingRows(), screen: new ScreenLock(), last: { seconds: 0, threshold: undefined } });
     this.book = new GlossaryView(this.desk, (id, version) => this.usePublished(id, version));
-    this.engineer = new EngineerView((threshold) => this.setThreshold(threshold));
+    this.engineer = new EngineerView((perHour) => this.setFalseHints(perHour));
     this.booth = new BoothView(this.board, (name, entryId) => this.act(name, entryId));
     addEventListener("resize", () => this.drawSoon());
     at("start").addEventListener("click", () => (this.session ? this.session.stop() : this.start()));
@@ -80,7 +80,7 @@ class Page {
     this.lexicon = new Lexicon(opened ? tableOf(opened.table) : undefined);
     this.book.show(opened, id);
     this.engineer.setStops(opened?.dial ?? []);
-    this.engineer.follow(this.session?.effective.threshold ?? 1);
+    this.engineer.follow(this.session?.effective ?? { threshold: 1 });
     this.controls.offerLanguages(this.served.find((each) => each.id === id)?.target_langs ?? [], this.desk.setup?.target_langs ?? []);
     this.useLanguages();
   }
@@ -116,9 +116,9 @@ class Page {
     return true;
   }
 
-  async setThreshold(threshold) {
+  async setFalseHints(perHour) {
     try {
-      await this.session?.stream.configure({ threshold });
+      await this.session?.stream.configure({ false_hints_per_hour: perHour });
     } catch (error) {
       this.banners.say("dial", "warning", error.message, 15);
     }
@@ -154,7 +154,7 @@ class Page {
     this.rows.begin(name);
     const chosen = this.engineer.chosen;
     const options = { glossary: at("glossary").value, targetLang: at("lang-first").value || undefined, profile: "booth" };
-    if (chosen && at("dial").dataset.touched === "yes") options.threshold = chosen.threshold;
+    if (chosen && at("dial").dataset.touched === "yes") options.falseHintsPerHour = chosen.per_hour;
     if (this.desk.setup?.needs_key) options.getToken = () => this.desk.token();
     const session = new Listening({
       source, options, address: this.desk.streamAddress, banners: this.banners, board: this.board, log: this.log,
@@ -172,7 +172,7 @@ class Page {
 
   heed(message) {
     if (message.type === "Begin" || message.type === "Configured") {
-      this.engineer.follow(this.session?.effective.threshold);
+      if (this.session) this.engineer.follow(this.session.effective);
       if (message.type === "Begin" && !message.resumed && this.board.muted.size > 0) this.tellMuted();
     } else if (message.type === "GlossaryUpdated") {
       const { added, removed, changed } = message;

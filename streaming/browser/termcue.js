@@ -566,7 +566,7 @@ export class HintStream extends EventTarget {
 
   /**
    * @param {string} url ws:// or wss://
-   * @param {object} options glossary, sampleRate; version, profile, threshold, muteEntries (ids of entries without hints),
+   * @param {object} options glossary, sampleRate; version, profile, threshold, falseHintsPerHour, muteEntries (ids of entries without hints),
    *   sourceLang, targetLang, interimHints, vadEvents, abstainEvents; `key`, or `getToken`, a function that fetches a token for each connection; aheadS, ringS,
    *   giveUpS, keepAliveS
    */
@@ -580,6 +580,7 @@ export class HintStream extends EventTarget {
     this.#outgoing = new Outgoing(options.sampleRate, this.options.aheadS, this.options.ringS);
     this.#keepAliveMs = this.options.keepAliveS * 1000;
     if (options.threshold !== undefined) this.#wishes.threshold = options.threshold;
+    else if (options.falseHintsPerHour !== undefined) this.#wishes.false_hints_per_hour = options.falseHintsPerHour;
     this.#muted = new Set(options.muteEntries);
     if (this.#muted.size > 0) this.#wishes.mute_entries = [...this.#muted];
     // Whoever made the stream may listen first.
@@ -594,7 +595,7 @@ export class HintStream extends EventTarget {
     this.#pump();
   }
 
-  /** Change profile, threshold, max_hints_per_window, glossary, version or mute_entries; resolves to `Configured`. */
+  /** Change profile, threshold, false_hints_per_hour, max_hints_per_window, glossary, version or mute_entries; resolves to `Configured`. */
   configure(changes) {
     if (this.#isOver || this.#isClosing) return Promise.reject(this.#overError());
     const request_id = `c${++this.#requests}`;
@@ -738,9 +739,11 @@ export class HintStream extends EventTarget {
     const asked = this.#asked.get(key);
     this.#asked.delete(key);
     if (asked && message.type === "Configured") {
-      if (asked.changes.profile !== undefined) {
+      const { profile, threshold, false_hints_per_hour } = asked.changes;
+      if (profile !== undefined) delete this.#wishes.max_hints_per_window;
+      if ([profile, threshold, false_hints_per_hour].some((each) => each !== undefined)) {
         delete this.#wishes.threshold;
-        delete this.#wishes.max_hints_per_window;
+        delete this.#wishes.false_hints_per_hour;
       }
       if (asked.changes.glossary !== undefined) delete this.#wishes.version;
       if (asked.changes.mute_entries !== undefined) this.#muted = new Set(asked.changes.mute_entries);

@@ -102,7 +102,10 @@ class Answers:
     def _apply(self, message: Configure) -> None:
         if message.profile is not None:
             # A profile takes back the numbers given before it.
-            self.wishes = replace(self.wishes, threshold=None, max_hints_per_window=None)
+            self.wishes = replace(self.wishes, max_hints_per_window=None)
+        if any(said is not None for said in (message.profile, message.threshold, message.false_hints_per_hour)):
+            # The last of them counts.
+            self.wishes = replace(self.wishes, threshold=None, false_hints_per_hour=None)
         if message.glossary is not None or message.version is not None:
             self.wishes = replace(self.wishes, version=None)
         given = {field.name: getattr(message, field.name) for field in fields(message)}

@@ -86,6 +86,7 @@ class BlockingHintStream:
         *,
         profile: str | None = None,
         threshold: float | None = None,
+        false_hints_per_hour: float | None = None,
         max_hints_per_window: int | None = None,
         glossary: str | None = None,
         version: str | None = None,
@@ -95,6 +96,7 @@ class BlockingHintStream:
             self._stream.configure(
                 profile=profile,
                 threshold=threshold,
+                false_hints_per_hour=false_hints_per_hour,
                 max_hints_per_window=max_hints_per_window,
                 glossary=glossary,
                 version=version,

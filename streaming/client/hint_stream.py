@@ -49,7 +49,11 @@ class HintStream:
     def __init__(self, url: str, options: StreamOptions) -> None:
         self._outgoing = Outgoing(options.format, options.ahead_s, options.ring_s)
         self._continuity = Continuity()
-        wishes = Configure(threshold=options.threshold, mute_entries=options.mute_entries or None)
+        wishes = Configure(
+            threshold=options.threshold,
+            false_hints_per_hour=options.false_hints_per_hour,
+            mute_entries=options.mute_entries or None,
+        )
         self._answers = Answers(self._outgoing, wishes)
         self._conversation = Conversation(
             url, options, self._outgoing, self._continuity, self._answers.wanted, self._receive
@@ -147,6 +151,7 @@ class HintStream:
         *,
         profile: str | None = None,
         threshold: float | None = None,
+        false_hints_per_hour: float | None = None,
         max_hints_per_window: int | None = None,
         glossary: str | None = None,
         version: str | None = None,
@@ -161,6 +166,7 @@ class HintStream:
             Configure(
                 profile=profile,
                 threshold=threshold,
+                false_hints_per_hour=false_hints_per_hour,
                 max_hints_per_window=max_hints_per_window,
                 glossary=glossary,
                 version=version,

@@ -11,8 +11,8 @@ from streaming.sources import Notify, ignore
 class StreamOptions:
     """What is asked of the server; None leaves a choice to it.
 
-    `threshold` (a probability) beats `profile`. There are no hints for `mute_entries`, which are ids of entries. With
-    `term_map_ms` hints come as one `TermMap` for each chunk of so much audio.
+    `threshold` (a probability) beats `false_hints_per_hour` beats `profile`. There are no hints for `mute_entries`,
+    which are ids of entries. With `term_map_ms` hints come as one `TermMap` for each chunk of so much audio.
 
     `ahead_s` seconds of audio may be under way, so that a file goes as fast as the server works and no faster.
     `keep_alive_s` after the last frame of a source that pauses, the server is told that the client still lives.
@@ -29,6 +29,7 @@ class StreamOptions:
     api_key: str | None = None
     profile: str | None = None
     threshold: float | None = None
+    false_hints_per_hour: float | None = None
     mute_entries: tuple[str, ...] = ()
     source_lang: str | None = None
     target_lang: str | None = None
@@ -48,6 +49,10 @@ class StreamOptions:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise SettingError(f"threshold = {self.threshold:g}: give a probability, 0..1")
+        if self.false_hints_per_hour is not None and not 0 < self.false_hints_per_hour < float("inf"):
+            raise SettingError(
+                f"false_hints_per_hour = {self.false_hints_per_hour:g}: give a number above 0, such as 12"
+            )
         for name in ("keep_alive_s", "open_timeout_s", "ping_s"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"{name} = {getattr(self, name):g}: give more than 0 seconds")

@@ -16,8 +16,8 @@ from streaming.wire.typed_json import shown
 class Listening:
     """What decides in a session.
 
-    `version` is `LATEST` or the one that the client wants; `threshold` and `max_hints` beat those of the profile, which
-    depend on the size of the glossary.
+    `version` is `LATEST` or the one that the client wants; `threshold`, `false_hints_per_hour` and `max_hints` beat
+    those of the profile, which depend on the size of the glossary.
     """
 
     glossary_id: str
@@ -27,6 +27,7 @@ class Listening:
     target_lang: str | None
     profile: str
     threshold: float | None = None
+    false_hints_per_hour: float | None = None
     max_hints: int | None = None
     mute_entries: frozenset[str] = frozenset()
 
@@ -46,6 +47,8 @@ class Listening:
     def decision(self) -> DecisionConfig:
         """When a candidate becomes a hint. Raises SettingError for a number out of its range."""
         decision = replace(self.glossary.profiles[self.profile], mute_entries=self.mute_entries)
+        if self.false_hints_per_hour is not None:
+            decision = decision.asking_for(self.false_hints_per_hour)
         if self.threshold is not None:
             decision = replace(decision, threshold=self.threshold, budget=None)
         if self.max_hints is not None:
@@ -63,6 +66,7 @@ class Listening:
             glossary=self.glossary_id,
             version=self.glossary.version,
             mute_entries=tuple(sorted(self.mute_entries)),
+            false_hints_per_hour=None if decision.budget is None else decision.budget.per_hour,
         )
 
     def followed(self, served: Mapping[str, ServedGlossary]) -> "Listening":
@@ -81,6 +85,7 @@ class Listening:
                 refused.code, str(refused), field=refused.field, request_id=message.request_id
             ) from refused
         for field, numbers in (
+            ("false_hints_per_hour", replace(changed, threshold=None, max_hints=None)),
             ("threshold", replace(changed, max_hints=None)),
             ("max_hints_per_window", replace(changed, threshold=None)),
         ):
@@ -115,13 +120,14 @@ class Listening:
             known = ", ".join(self.glossary.profiles)
             raise _invalid(message, "profile", f"profile {shown(profile)} is not known: it is one of {known}")
         # A profile takes back the numbers given before; those given with it beat it.
-        old = (self.threshold, self.max_hints) if message.profile is None else (None, None)
-        return replace(
-            self,
-            profile=profile,
-            threshold=old[0] if message.threshold is None else message.threshold,
-            max_hints=old[1] if message.max_hints_per_window is None else message.max_hints_per_window,
-        )
+        old = self
+        if message.profile is not None:
+            old = replace(self, threshold=None, false_hints_per_hour=None, max_hints=None)
+        threshold, per_hour = message.threshold, message.false_hints_per_hour
+        if threshold is None and per_hour is None:
+            threshold, per_hour = old.threshold, old.false_hints_per_hour
+        hints = old.max_hints if message.max_hints_per_window is None else message.max_hints_per_window
+        return replace(self, profile=profile, threshold=threshold, false_hints_per_hour=per_hour, max_hints=hints)
 
     def _with_mutes(self, message: Configure) -> "Listening":
         if message.mute_entries is None:

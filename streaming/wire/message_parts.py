@@ -92,8 +92,8 @@ class PercentilesPart:
 class EffectivePart:
     """What decides from now on. Left out by servers that cannot change it: the rest.
 
-    `threshold` is a probability: the one that was asked for, or, of a profile, the one that it begins with. That of a
-    profile moves with the voice, so that false hints come to as many an hour as the profile means.
+    `threshold` is a probability: the one that was asked for, or the one that is begun with where so many
+    `false_hints_per_hour` were, by a profile too: it then moves with the voice, so that they come to as many.
     """
 
     profile: str
@@ -102,3 +102,4 @@ class EffectivePart:
     glossary: str | None = None
     version: str | None = None
     mute_entries: tuple[str, ...] | None = None
+    false_hints_per_hour: float | None = None

@@ -232,7 +232,9 @@ class ClientMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configure(ClientMessage):
-    """Change what is given, all or nothing; `threshold` (a probability) beats `profile`.
+    """Change what is given, all or nothing; `threshold` (a probability) beats `false_hints_per_hour` beats `profile`.
+
+    Each takes back what was given before of those that it beats, or that beat it.
 
     `glossary` may name several ("mine,shared"); `version` is one that is served, or "latest", which also follows new
     ones. `mute_entries` are the ids of all entries that are not to be shown, in place of those muted before.
@@ -242,6 +244,7 @@ class Configure(ClientMessage):
     request_id: str | None = None
     profile: str | None = None
     threshold: float | None = None
+    false_hints_per_hour: float | None = None
     max_hints_per_window: int | None = None
     glossary: str | None = None
     version: str | None = None

@@ -228,7 +228,15 @@ def test_tries_come_less_and_less_often_and_not_all_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"threshold": 1.5}, {"ahead_s": 0.5}, {"ring_s": 5.0}, {"keep_alive_s": 0}, {"ping_s": -1}]
+    "wrong",
+    [
+        {"threshold": 1.5},
+        {"false_hints_per_hour": 0},
+        {"ahead_s": 0.5},
+        {"ring_s": 5.0},
+        {"keep_alive_s": 0},
+        {"ping_s": -1},
+    ],
 )
 def test_options_out_of_their_range_are_refused(wrong: dict[str, float]) -> None:
     """The sentence names the option and its value."""
