@@ -79,10 +79,16 @@ class Calibration:
             raise ValueError(f"calibration for other features: {raw['features']}")
         if {calibration.mean.shape, calibration.scale.shape, calibration.weights.shape} != {(len(FEATURES),)}:
             raise ValueError(f"calibration whose mean, scale or weights are not {len(FEATURES)} numbers")
-        tables = (calibration.false_per_hour, calibration.expected_per_hour)
+        tables = [table for table in (calibration.false_per_hour, calibration.expected_per_hour) if table is not None]
         shape = (len(calibration.sizes), len(calibration.thresholds))
-        if any(table is not None and table.shape != shape for table in tables):
+        if 0 in shape or any(table.shape != shape for table in tables):
             raise ValueError("calibration table of another shape")
+        # What is not a number fails every comparison.
+        if not all(((table >= 0) & (table < np.inf)).all() for table in tables):
+            raise ValueError("calibration table with false hints that are no numbers from 0 on")
+        thresholds = calibration.thresholds
+        if not ((thresholds >= 0) & (thresholds <= 1)).all() or not (np.diff(thresholds) > 0).all():
+            raise ValueError("calibration thresholds that are no rising probabilities")
         return calibration
 
     def to_json(self) -> dict[str, Any]:

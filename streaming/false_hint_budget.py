@@ -14,6 +14,8 @@ from streaming.events import SAMPLE_RATE
 _HORIZON_H = 0.05
 # The threshold is at most that of so many times as many false hints, or as few.
 _MOST_TIMES = 4.0
+# More than is asked for in so many hours is neither saved nor owed: who speaks next need not pay for who spoke before.
+_MOST_OWED_H = 0.15
 # So many false and expected hints an hour more keep the ratio of small numbers near 1.
 _SMOOTHING = 0.5
 _SAMPLES_PER_HOUR = 3600 * SAMPLE_RATE
@@ -66,8 +68,8 @@ class SpentBudget:
 
     def __init__(self, budget: FalseHintBudget) -> None:
         self._budget = budget
-        self._spent = 0.0
-        self._heard_samples = 0
+        # False hints that were due and not expected yet; below 0 where more were expected.
+        self._saved = 0.0
         self._heard_until = 0
 
     @property
@@ -79,8 +81,7 @@ class SpentBudget:
     def threshold(self) -> float:
         """From which probability on the next candidate becomes a hint."""
         asked = self._budget.per_hour
-        due = asked * (_HORIZON_H + self._heard_samples / _SAMPLES_PER_HOUR)
-        per_hour = (due - self._spent) / _HORIZON_H
+        per_hour = asked + self._saved / _HORIZON_H
         return self._budget.curve.threshold(min(max(per_hour, asked / _MOST_TIMES), asked * _MOST_TIMES))
 
     def move(self, budget: FalseHintBudget) -> None:
@@ -89,9 +90,14 @@ class SpentBudget:
 
     def hear(self, start_sample: int, end_sample: int) -> None:
         """Speech was decided on; what was heard before does not count again."""
-        self._heard_samples += max(0, end_sample - max(start_sample, self._heard_until))
+        heard = max(0, end_sample - max(start_sample, self._heard_until))
         self._heard_until = max(self._heard_until, end_sample)
+        self._save(self._budget.per_hour * heard / _SAMPLES_PER_HOUR)
 
     def spend(self, probability: float) -> None:
         """A hint of that probability was emitted."""
-        self._spent += (1.0 - probability) * self._budget.curve.false_per_expected(self._budget.per_hour)
+        self._save((probability - 1.0) * self._budget.curve.false_per_expected(self._budget.per_hour))
+
+    def _save(self, false_hints: float) -> None:
+        most = self._budget.per_hour * _MOST_OWED_H
+        self._saved = min(max(self._saved + false_hints, -most), most)

@@ -133,3 +133,30 @@ def test_features_are_stacked_in_their_order() -> None:
     named = {name: float(i) for i, name in enumerate(FEATURES)}
     assert stack_features([dict(reversed(named.items()))]).tolist() == [list(range(len(FEATURES)))]
     assert stack_features([]).shape == (0, len(FEATURES))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("expected_per_hour", [[float("nan")] * 5] * 2, "no numbers from 0 on"),
+        ("expected_per_hour", [[-0.5] * 5] * 2, "no numbers from 0 on"),
+        ("false_per_hour", [[float("inf")] * 5] * 2, "no numbers from 0 on"),
+        ("expected_per_hour", [[1.0] * 4] * 2, "another shape"),
+        ("thresholds", [0.1, 0.3, 0.5, 0.7, float("nan")], "no rising probabilities"),
+        ("thresholds", [0.1, 0.3, 0.5, 0.5, 0.9], "no rising probabilities"),
+        ("thresholds", [0.1, 0.3, 0.5, 0.7, 1.5], "no rising probabilities"),
+    ],
+)
+def test_a_table_that_cannot_be_is_refused(name: str, value: list[Any], named: str) -> None:
+    """When it is read, not at the first hint."""
+    raw = _calibration().to_json() | {"expected_per_hour": PER_HOUR.tolist()}
+    Calibration.from_json(raw)
+    with pytest.raises(ValueError, match=named):
+        Calibration.from_json(raw | {name: value})
+
+
+def test_an_empty_table_is_refused() -> None:
+    """There would be no threshold to choose."""
+    raw = _calibration().to_json()
+    with pytest.raises(ValueError, match="another shape"):
+        Calibration.from_json(raw | {"thresholds": [], "false_per_hour": [[], []]})

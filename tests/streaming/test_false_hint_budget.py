@@ -79,6 +79,21 @@ def test_what_was_overspent_is_made_up_for() -> None:
     assert spent.threshold == CURVE.threshold(240)
 
 
+def test_who_speaks_next_need_not_pay_for_who_spoke_before() -> None:
+    """After seven hours without a doubt, or a thousand doubtful hints, it takes minutes to be where it began."""
+    spent = SpentBudget(FalseHintBudget(60, CURVE))
+    spent.hear(0, 7 * 3600 * SAMPLE_RATE)
+    for _ in range(30):
+        spent.spend(0.7)
+    assert spent.threshold == CURVE.threshold(60)
+    for _ in range(1000):
+        spent.spend(0.5)
+    assert spent.threshold == CURVE.threshold(15)
+    end = 7 * 3600 * SAMPLE_RATE
+    spent.hear(end, end + 9 * 60 * SAMPLE_RATE)
+    assert spent.threshold == CURVE.threshold(60)
+
+
 def test_what_is_heard_again_counts_once() -> None:
     """A flush decides on the beginning of a hop that is decided on again."""
     one, other = (SpentBudget(FalseHintBudget(60, CURVE)) for _ in range(2))

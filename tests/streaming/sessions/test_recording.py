@@ -290,7 +290,13 @@ def test_audio_that_never_reached_the_disk_ends_the_replay(recorded: Path) -> No
         ("session.json", "", "is empty"),
         ("session.json", "[]\n", "not a JSON object"),
         ("session.json", "{}\n", "schema_version"),
-        ("session.json", "SCHEMA 7", "schema version 7"),
+        ("session.json", '{"schema_version": 7}', "schema version 7"),
+        (
+            "session.json",
+            '{"hop_ms": 1000000000}',
+            "session.json: hop_ms = 1000000000: a server decides every 320 or 640",
+        ),
+        ("session.json", '{"hop_ms": "320"}', "hop_ms must be an integer"),
         ("frames.jsonl", "nonsense\n", "line 1"),
         ("frames.jsonl", '{"kind": "video"}\n', "video"),
         ("frames.jsonl", '{"kind": "audio"}\n', "size"),
@@ -304,9 +310,10 @@ def test_a_damaged_recording_is_named(recorded: Path, name: str, content: str | 
     """The error says which file and line, and what to do."""
     if content is None:
         (recorded / name).unlink()
-    elif content == "SCHEMA 7":
+    elif content.startswith("{") and content.endswith("}"):
+        # Changes of what is there.
         header = json.loads((recorded / name).read_text("utf-8"))
-        (recorded / name).write_text(json.dumps(header | {"schema_version": 7}) + "\n", "utf-8")
+        (recorded / name).write_text(json.dumps(header | json.loads(content)) + "\n", "utf-8")
     else:
         (recorded / name).write_text(content, "utf-8")
     with pytest.raises(RecordingError, match=named):
