@@ -67,8 +67,8 @@ def hop_option(command: Command) -> Command:
         type=click.Choice(HOPS_MS),
         default=HOPS_MS[0],
         show_default=True,
-        help="How often is decided, in milliseconds. 320: hints come in half the time, a few more of them false, for "
-        "half as many people on a machine.",
+        help="How often is decided, in milliseconds. 320: hints come in half the time, more of them false, for 1.5 "
+        "times the computing.",
     )(command)
 
 
@@ -103,13 +103,13 @@ def sensitivity_options(command: Command) -> Command:
             "--threshold",
             type=FiniteRange(0.0, 1.0),
             metavar="P",
-            help="Least probability of a hint, instead of the profile's.",
+            help="Least probability of a hint, whoever speaks; that of a profile moves with the voice.",
         ),
         click.option(
             "--false-hints-per-hour",
             type=FiniteRange(min=0.0, min_open=True),
             metavar="N",
-            help="Choose the threshold that lets about N false hints per hour of speech through.",
+            help="Let about N false hints per hour of speech through, by a threshold that moves with the voice.",
         ),
         click.option(
             "--profile",

@@ -122,7 +122,8 @@ class HintTable:
             case HintRetracted():
                 self._show_withdrawal(message)
             case Abstain():
-                self._print(message.start, f"({message.reason})", "", f"{message.best_score:.2f}", style="dim")
+                against = "" if message.threshold is None else f"threshold {message.threshold:.2f}"
+                self._print(message.start, f"({message.reason})", against, f"{message.best_score:.2f}", style="dim")
             case SpeechStartedMessage():
                 self._print(message.timestamp, "(speech started)", "", "", style="dim")
             case SpeechEndedMessage():

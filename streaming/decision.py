@@ -151,6 +151,7 @@ class Decider:
         reasons: list[AbstentionReason] = []
         hints: list[Hint | Abstention] = []
         spoken: list[Heard] = []
+        threshold = self._threshold
         for candidate in self._above_threshold(candidates):
             heard = self._heard(candidate)
             reason = self._reason_against(heard, candidate, spoken)
@@ -167,7 +168,8 @@ class Decider:
             return hints
         best = max((c.probability for c in candidates), default=0.0)
         reasons.append("below_threshold" if candidates else "no_candidate")
-        return [Abstention(hop_start_sample, hop_end_sample, reasons[0], best)]
+        held_against = threshold if reasons[0] == "below_threshold" else None
+        return [Abstention(hop_start_sample, hop_end_sample, reasons[0], best, held_against)]
 
     def foresee(self, hop_end_sample: int, candidates: Sequence[Candidate]) -> list[Hint]:
         """The hints that tentative candidates would be if nothing followed, most probable first; none is remembered.
@@ -187,8 +189,13 @@ class Decider:
         if self._config.budget is not None:
             self._spent = SpentBudget(self._config.budget)
 
+    @property
+    def _threshold(self) -> float:
+        """What holds now."""
+        return self._config.threshold if self._spent is None else self._spent.threshold
+
     def _above_threshold(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        threshold = self._config.threshold if self._spent is None else self._spent.threshold
+        threshold = self._threshold
         # Ties are broken by content, so that the order in which the scorer lists its candidates decides nothing.
         return sorted(
             (c for c in candidates if c.probability >= threshold),

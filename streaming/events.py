@@ -90,12 +90,16 @@ class HintWithdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """The decision to emit nothing for one hop (`start_sample`..`end_sample`)."""
+    """The decision to emit nothing for one hop (`start_sample`..`end_sample`).
+
+    `threshold` is what the best score was held against, where that was the reason.
+    """
 
     start_sample: int
     end_sample: int
     reason: AbstentionReason
     best_score: float
+    threshold: float | None = None
 
 
 Event: TypeAlias = SpeechStarted | SpeechEnded | Hint | HintWithdrawn | Abstention

@@ -236,6 +236,7 @@ def abstain_message(abstention: Abstention, *, seq: int) -> Abstain:
         end=seconds(abstention.end_sample),
         reason=abstention.reason,
         best_score=round(abstention.best_score, _SCORE_DIGITS),
+        threshold=None if abstention.threshold is None else round(abstention.threshold, _SCORE_DIGITS),
     )
 
 

@@ -96,13 +96,14 @@ class HintRetracted(ServerMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abstain(ServerMessage):
-    """Nothing is hinted for `start`..`end`, and why."""
+    """Nothing is hinted for `start`..`end`, and why; with `below_threshold` the `threshold` as it was by then."""
 
     TYPE: ClassVar[str] = "Abstain"
     start: float
     end: float
     reason: str
     best_score: float
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ SERVER_EXAMPLES: tuple[ServerMessage, ...] = (
         latency_ms=LatencyPart(since_term_end=480, queue=35, encode=41, score=12),
     ),
     HintRetracted(seq=42, hint_id="h16", reason="superseded"),
-    Abstain(seq=43, start=14.08, end=14.4, reason="below_threshold", best_score=0.41),
+    Abstain(seq=43, start=14.08, end=14.4, reason="below_threshold", best_score=0.41, threshold=0.86),
     SpeechStartedMessage(seq=7, timestamp=11.91),
     SpeechEndedMessage(seq=58, timestamp=19.77),
     MarkerReached(seq=62, id="m3", audio_processed_s=31.0),

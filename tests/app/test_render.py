@@ -127,11 +127,11 @@ def test_other_events_are_lines_of_the_table() -> None:
     """Abstentions and the bounds of speech, where they were asked for, are shown without --json too."""
     table, written, _ = _table()
     table.show(SpeechStartedMessage(seq=1, timestamp=0.5))
-    table.show(Abstain(seq=2, start=0.64, end=0.96, reason="below_threshold", best_score=0.31))
+    table.show(Abstain(seq=2, start=0.64, end=0.96, reason="below_threshold", best_score=0.31, threshold=0.9))
     table.show(SpeechEndedMessage(seq=3, timestamp=1.5))
     assert [line.split() for line in written.getvalue().splitlines()[1:]] == [
         ["0:00.5", "(speech", "started)"],
-        ["0:00.6", "(below_threshold)", "0.31"],
+        ["0:00.6", "(below_threshold)", "threshold", "0.90", "0.31"],
         ["0:01.5", "(speech", "ended)"],
     ]
 

@@ -66,7 +66,7 @@ def test_no_candidate_is_an_abstention() -> None:
 def test_low_scores_are_an_abstention_that_names_the_best() -> None:
     """Below the threshold nothing is emitted and the best score is told; the threshold itself is enough."""
     low = [candidate(A, 0, 0.3, 0.2), candidate(B, 0, 0.3, 0.49)]
-    assert decider().feed(0, HOP, low) == [Abstention(0, HOP, "below_threshold", 0.49)]
+    assert decider().feed(0, HOP, low) == [Abstention(0, HOP, "below_threshold", 0.49, 0.5)]
     assert len(hints_of(decider().feed(0, HOP, [candidate(A, 0, 0.3, 0.5)]))) == 1
 
 

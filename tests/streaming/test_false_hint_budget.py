@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streaming.decision import Candidate, Decider, DecisionConfig
 from streaming.entries import Entry
 from streaming.errors import SettingError
-from streaming.events import SAMPLE_RATE, Hint
+from streaming.events import SAMPLE_RATE, Abstention, Hint
 from streaming.false_hint_budget import FalseHintBudget, SpentBudget, ThresholdCurve
 
 THRESHOLDS = tuple(np.round(1 / (1 + np.exp(-np.linspace(-4, 6, 41))), 6).tolist())
@@ -92,6 +92,17 @@ def test_who_speaks_next_need_not_pay_for_who_spoke_before() -> None:
     end = 7 * 3600 * SAMPLE_RATE
     spent.hear(end, end + 9 * 60 * SAMPLE_RATE)
     assert spent.threshold == CURVE.threshold(60)
+
+
+def test_an_abstention_tells_what_it_was_held_against() -> None:
+    """The threshold as it is by then, so that a score above the first one is no riddle."""
+    decider = Decider(ENTRIES, DecisionConfig(0.5, budget=FalseHintBudget(60, CURVE)))
+    for hop in range(40):
+        doubtful = [Candidate(hop, 0, hop * HOP, hop * HOP + 99, 0.87)]
+        [event] = decider.feed(hop * HOP, (hop + 1) * HOP, doubtful)
+    assert isinstance(event, Abstention)
+    assert event.threshold is not None
+    assert CURVE.threshold(60) < event.best_score < event.threshold
 
 
 def test_what_is_heard_again_counts_once() -> None:

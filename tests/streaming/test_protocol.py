@@ -160,8 +160,8 @@ def test_an_error_leaves_out_what_does_not_apply() -> None:
 
 def test_abstentions_and_speech_bounds_become_messages() -> None:
     """Their samples become seconds."""
-    assert abstain_message(Abstention(160, 16_000, "below_threshold", 0.41), seq=3) == Abstain(
-        seq=3, start=0.01, end=1.0, reason="below_threshold", best_score=0.41
+    assert abstain_message(Abstention(160, 16_000, "below_threshold", 0.41, 0.86), seq=3) == Abstain(
+        seq=3, start=0.01, end=1.0, reason="below_threshold", best_score=0.41, threshold=0.86
     )
     assert speech_message(SpeechStarted(8_000), seq=1) == SpeechStartedMessage(seq=1, timestamp=0.5)
     assert speech_message(SpeechEnded(8_000), seq=2) == SpeechEndedMessage(seq=2, timestamp=0.5)
