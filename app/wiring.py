@@ -14,7 +14,7 @@ import numpy as np
 
 from streaming.audio import AudioFormat
 from streaming.calibration import PROFILES
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
 from streaming.encoding.batching import MOST_IN_BATCH, BatchingBlocks, BatchingEncoder, ComputeSlots
 from streaming.encoding.block_encoder import BlockEncoders
@@ -27,7 +27,8 @@ from streaming.index.entry_register import EntryRegister
 from streaming.index.layered_index import LayeredIndex
 from streaming.index.searched_index import SearchedIndex
 from streaming.model_folder import BUNDLED, ModelFolder
-from streaming.pipeline import HOP_MS, FrameEncoder, Pipeline, PipelineConfig
+from streaming.pipeline import FrameEncoder, Pipeline
+from streaming.pipeline_config import HOP_MS, PipelineConfig
 from streaming.protocol import Limits
 from streaming.scoring import TermScorer
 from streaming.session import ServedGlossary, Session, SessionSettings

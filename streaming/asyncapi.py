@@ -11,14 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streaming.protocol import encode
-from streaming.wire.messages import (
-    CLIENT_MESSAGES,
-    HINTS_PATH,
-    PROTOCOL_VERSION,
-    SERVER_MESSAGES,
-    ClientMessage,
-    ServerMessage,
-)
+from streaming.wire.client_messages import CLIENT_MESSAGES, ClientMessage
+from streaming.wire.messages import HINTS_PATH, PROTOCOL_VERSION, SERVER_MESSAGES, ServerMessage
 from streaming.wire.protocol_page import protocol_page
 from streaming.wire.typed_json import JsonObject, JsonValue
 from streaming.wire.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES

@@ -5,84 +5,38 @@ detector decides whether a hop is worth its encoder pass; it never cuts what the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.audio import AudioFormat, PcmDecoder
+from streaming.audio import PcmDecoder
 from streaming.context import RollingContext
-from streaming.decision import Candidate, Decider, DecisionConfig
+from streaming.decision import Candidate, Decider
+from streaming.decision_config import DecisionConfig
 from streaming.errors import AudioError, SettingError
 from streaming.events import SAMPLE_RATE, Abstention, Event, Hint, HintWithdrawn
 from streaming.framing import Framer
 from streaming.interim import InterimHints
 from streaming.pacing import Pace
+from streaming.pipeline_config import PipelineConfig
 from streaming.pipeline_ports import FrameEncoder, Scorer, SearchedGlossary
-from streaming.segmentation import SegmentationConfig, Segmenter
+from streaming.segmentation import Segmenter
 from streaming.spans import FRAME_SAMPLES
 from streaming.vad import VoiceDetector
 
-__all__ = ["HOP_MS", "STAGES", "FrameEncoder", "Pipeline", "PipelineConfig", "Scorer", "SearchedGlossary"]
+__all__ = ["STAGES", "FrameEncoder", "Pipeline", "Scorer", "SearchedGlossary"]
 
 STAGES = ("decode", "detect", "encode", "score", "decide")
-HOP_MS = 640
-"""New audio of a decision, where nothing else is asked for."""
 
 _SAMPLES_PER_MS = SAMPLE_RATE // 1000
-_FRAME_MS = FRAME_SAMPLES // _SAMPLES_PER_MS
-# The longest input a Whisper-shaped encoder has positions for.
-_MAX_CONTEXT_MS = 30_000
 # What a word needs after its end to be told from the beginning of a longer one.
 _FLUSH_SILENCE_SAMPLES = 400 * _SAMPLES_PER_MS
 
 
 Decision: TypeAlias = Hint | HintWithdrawn | Abstention
 """What is said of one hop."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineConfig:
-    """How one stream is heard; raises SettingError for times that do not fit together.
-
-    Attributes:
-        decision: when a candidate becomes a hint.
-        format: how the bytes are to be read.
-        hop_ms: new audio per decision.
-        look_again_ms: new audio per decision where the one before left something to be looked at again; where it is
-            less than a hop, hops are multiples of it.
-        context_ms: audio per encoder pass, the hop included.
-        gate_ms: a hop is encoded where speech was heard in this time before its end.
-        segmentation: when a speech segment starts and ends.
-        interim_hints: whether tentative candidates are told as hints that are not final.
-    """
-
-    decision: DecisionConfig
-    format: AudioFormat = field(default_factory=AudioFormat)
-    hop_ms: int = HOP_MS
-    look_again_ms: int = 320
-    context_ms: int = 3000
-    gate_ms: int = 1600
-    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
-    interim_hints: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("hop_ms", "look_again_ms", "context_ms"):
-            value = getattr(self, name)
-            if value < _FRAME_MS or value % _FRAME_MS:
-                raise SettingError(
-                    f"{name} = {value} does not fit the encoder's frames: give a multiple of {_FRAME_MS}"
-                )
-        if self.hop_ms % min(self.look_again_ms, self.hop_ms):
-            raise SettingError(f"hop_ms = {self.hop_ms} is no multiple of look_again_ms = {self.look_again_ms}")
-        if not self.hop_ms <= self.context_ms <= _MAX_CONTEXT_MS:
-            raise SettingError(
-                f"context_ms = {self.context_ms} is out of range: give at least hop_ms = {self.hop_ms}"
-                f" and at most {_MAX_CONTEXT_MS}"
-            )
-        if self.gate_ms < self.hop_ms:
-            raise SettingError(f"gate_ms = {self.gate_ms} would miss speech: give at least hop_ms = {self.hop_ms}")
 
 
 class Pipeline:

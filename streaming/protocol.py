@@ -10,6 +10,16 @@ from typing import NoReturn
 
 from streaming.errors import WireError
 from streaming.events import SAMPLE_RATE, Abstention, Hint, HintWithdrawn, SpeechEnded, SpeechStarted
+from streaming.wire.client_messages import (
+    CLIENT_MESSAGES,
+    ClientMessage,
+    CloseStream,
+    Configure,
+    Feedback,
+    Finalize,
+    KeepAlive,
+    Marker,
+)
 from streaming.wire.message_parts import (
     AlternativePart,
     AudioPart,
@@ -21,25 +31,17 @@ from streaming.wire.message_parts import (
     PercentilesPart,
 )
 from streaming.wire.messages import (
-    CLIENT_MESSAGES,
     FINALIZE_MARKER,
     HINTS_PATH,
     PROTOCOL_VERSION,
     SERVER_MESSAGES,
     Abstain,
     Begin,
-    ClientMessage,
-    CloseStream,
-    Configure,
     Configured,
     Error,
-    Feedback,
-    Finalize,
     GlossaryUpdated,
     HintRetracted,
-    KeepAlive,
     Lag,
-    Marker,
     MarkerReached,
     Metadata,
     ServerMessage,

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.audio import AudioFormat, float_to_pcm16
-from streaming.decision import Candidate, DecisionConfig
+from streaming.decision import Candidate
+from streaming.decision_config import DecisionConfig
 from streaming.encoding.encoded_context import EncodedContext
 from streaming.encoding.whole_contexts import WholeContexts
 from streaming.entries import Entry
 from streaming.events import SAMPLE_RATE
 from streaming.index.entry_register import EntryRegister
-from streaming.pipeline import Pipeline, PipelineConfig
+from streaming.pipeline import Pipeline
+from streaming.pipeline_config import PipelineConfig
 from streaming.sessions.served_glossary import ServedGlossary
 from streaming.sessions.session_settings import SessionSettings
 from streaming.spans import FRAME_SAMPLES

@@ -7,18 +7,17 @@ step where two wait, which costs little more than one: so who asks half as often
 stretch (silence, an overloaded machine) the stream begins anew a little before what is asked for.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.encoder import open_session
-from streaming.encoding.block_shape import OUTPUTS, STEP_FILE, BlockShape, keys_of, values_of
+from streaming.encoding.block_shape import MEL_BEFORE, MEL_PER_FRAME, BlockShape
 from streaming.encoding.block_state import BlockState, BlockStep, StateShape, StepResult
 from streaming.encoding.encoded_context import EncodedContext
+from streaming.encoding.onnx_steps import OnnxSteps
 from streaming.encoding.providers import Provider
-from streaming.errors import ModelError, SettingError
+from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
 from streaming.features import HOP, MelScale, RawLogMel
 from streaming.model_folder import ModelFolder
@@ -26,13 +25,10 @@ from streaming.spans import FRAME_SAMPLES
 
 Floats = NDArray[np.float32]
 
-_MEL_PER_FRAME = FRAME_SAMPLES // HOP
-_MEL_BEFORE = 2
 # A stream that begins anew hears so many blocks before what is asked for.
 _ANEW = 3
 # So many blocks that wait are heard in one step.
 _TOGETHER = 2
-_CURE = "install TermCue again, or name another folder with --model"
 
 
 class Steps(Protocol):
@@ -41,92 +37,6 @@ class Steps(Protocol):
     def run(self, step: BlockStep) -> StepResult:
         """One step of one stream."""
         ...
-
-
-class OnnxSteps:
-    """The graph of a step; each result is the same whatever else is in the batch, to the last bit.
-
-    Raises:
-        ModelError: the folder has no such graph, ONNX Runtime refuses it, or it is one of other blocks.
-        SettingError: this ONNX Runtime cannot run on the provider at all.
-    """
-
-    def __init__(self, folder: ModelFolder, positions: int, threads: int = 1, provider: Provider = "cpu") -> None:
-        self._session = open_session(folder, STEP_FILE, threads, provider)
-        given = (*self._session.get_inputs(), *self._session.get_outputs())
-        self._positions = positions
-        self.state_shape = _state_shape(folder, {one.name: _sizes(one.shape) for one in given})
-        self._layers = range(self.state_shape.layers)
-        self._outputs = [
-            *OUTPUTS,
-            *(f"new_{keys_of(i)}" for i in self._layers),
-            *(f"new_{values_of(i)}" for i in self._layers),
-        ]
-
-    def run(self, step: BlockStep) -> StepResult:
-        """One step of one stream."""
-        return self.run_batch([step])[0]
-
-    def run_batch(self, steps: Sequence[BlockStep]) -> list[StepResult]:
-        """One step each of several streams, in one pass; all of blocks of one shape."""
-        inputs = {name: _stacked([getattr(step, name) for step in steps]) for name in ("mel", "before")}
-        frames = (inputs["mel"].shape[2] - _MEL_BEFORE) // _MEL_PER_FRAME
-        first = np.array([step.first for step in steps], np.int64)
-        inputs["places"] = (first + np.arange(frames)[:, None]) % self._positions
-        # Of its own frames a step hears all.
-        inputs["unheard"] = np.pad(_stacked([step.unheard for step in steps]), ((0, 0), (0, frames)))
-        for i in self._layers:
-            inputs[keys_of(i)] = _stacked([step.keys[i] for step in steps], 1)
-            inputs[values_of(i)] = _stacked([step.values[i] for step in steps], 1)
-        found = self._session.run(self._outputs, inputs)
-        keys_from, values_from = len(OUTPUTS), len(OUTPUTS) + len(self._layers)
-        results = []
-        for i in range(len(steps)):
-            # A view would keep the whole batch for as long as the stream keeps its provisional frames.
-            characters, phonemes, frames, hidden = (part[i].copy() for part in found[:keys_from])
-            keys, values = (
-                tuple(part[:, i] for part in some) for some in (found[keys_from:values_from], found[values_from:])
-            )
-            results.append(StepResult(characters, phonemes, frames, hidden, keys, values))
-        return results
-
-
-def _stacked(arrays: Sequence[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
-    """Along a new axis; one alone is not copied."""
-    return np.expand_dims(arrays[0], axis) if len(arrays) == 1 else np.stack(arrays, axis)
-
-
-def _sizes(shape: Sequence[int | str]) -> tuple[int | None, ...]:
-    """A shape of the graph; None is a size that it leaves open, which has a name there."""
-    return tuple(size if isinstance(size, int) else None for size in shape)
-
-
-def _state_shape(folder: ModelFolder, shapes: Mapping[str, tuple[int | None, ...]]) -> StateShape:
-    """What the graph of a step keeps of a stream, by the shapes of its inputs and outputs.
-
-    Raises:
-        ModelError: it is not the graph of a step.
-    """
-    layers = sum(name.startswith(keys_of(0)[:-1]) for name in shapes)
-    heads, head_width = (size or 0 for size in (0, 0, *shapes.get(keys_of(0), ()))[-2:])
-    reach, width = (size or 0 for size in (0, 0, *shapes.get("before", ()))[-2:])
-    wanted: dict[str, tuple[int | None, ...]] = {
-        "mel": (None, folder.spec.mel_bins, None),
-        "places": (None, None),
-        "unheard": (None, None),
-        "before": (None, reach, width),
-    }
-    for i in range(max(1, layers)):
-        for name in (keys_of(i), values_of(i)):
-            wanted |= dict.fromkeys((name, f"new_{name}"), (None, None, heads, head_width))
-    for name, shape in wanted.items():
-        found = shapes.get(name)
-        if found != shape:
-            raise ModelError(
-                f"{folder.path / STEP_FILE} is no step of an encoder that hears blocks: {name} is "
-                f"{found or 'missing'} there, and {shape} is needed; {_CURE}"
-            )
-    return StateShape(layers, heads, head_width, width, reach)
 
 
 class BlockFrameEncoder:
@@ -172,8 +82,8 @@ class BlockFrameEncoder:
         """Forget the stream."""
         self._state.forget()
         self._stretch += 1
-        self._scale = MelScale(self._context_frames * _MEL_PER_FRAME)
-        self._mel = np.zeros((self._log_mel.bins, _MEL_BEFORE), np.float32)
+        self._scale = MelScale(self._context_frames * MEL_PER_FRAME)
+        self._mel = np.zeros((self._log_mel.bins, MEL_BEFORE), np.float32)
         self._kept = self._silence
         self._provisional: EncodedContext | None = None
         # Frames of the stream: the first of the next block, and the one after the last that was heard.
@@ -205,7 +115,7 @@ class BlockFrameEncoder:
         if not self._goes_on(end):
             self._begin(context, end)
         elif self._end is not None and end > self._end:
-            self._hear(self._scale(self._log_mel(context, (end - self._end) * _MEL_PER_FRAME)))
+            self._hear(self._scale(self._log_mel(context, (end - self._end) * MEL_PER_FRAME)))
         self._end = end
         while waiting := (end - self._blocks.right - self._next) // self._blocks.block:
             self._run(waiting)
@@ -227,7 +137,7 @@ class BlockFrameEncoder:
         """Begin anew, so that the newest frames are those of a whole step."""
         self.reset()
         self._next = end - self._blocks.right - self._anew * self._blocks.block
-        wanted = (end - self._next) * _MEL_PER_FRAME
+        wanted = (end - self._next) * MEL_PER_FRAME
         mel = self._scale(self._log_mel(context, len(context) // HOP))[-wanted:]
         self._hear(np.full((wanted - len(mel), self._log_mel.bins), self._scale.silence, np.float32))
         self._hear(mel)
@@ -239,13 +149,13 @@ class BlockFrameEncoder:
         """Encode blocks of those that wait, which then are final, and what stands after them, which is not."""
         final = min(waiting, self._together) * self._blocks.block
         frames = final + self._blocks.right
-        result = self._steps.run(self._state.step(self._mel[:, : _MEL_BEFORE + frames * _MEL_PER_FRAME]))
+        result = self._steps.run(self._state.step(self._mel[:, : MEL_BEFORE + frames * MEL_PER_FRAME]))
         self._state.keep(result)
         encoded = EncodedContext(result.characters, result.phonemes, result.frames, result.hidden)
         most = self._context_frames + max(0, final - self._blocks.right)
         self._kept = self._kept.joined(encoded.first(final)).last(most)
         self._provisional = encoded.after(final)
-        self._mel = self._mel[:, final * _MEL_PER_FRAME :]
+        self._mel = self._mel[:, final * MEL_PER_FRAME :]
         self._next += final
 
     def _with_made_up_rest(self, end: int) -> EncodedContext:
@@ -253,7 +163,7 @@ class BlockFrameEncoder:
         block, right = self._blocks.block, self._blocks.right
         while self._provisional is None or self._next + right < end:
             waiting = max(1, -((self._next + right - end) // block))
-            missing = _MEL_BEFORE + (waiting * block + right) * _MEL_PER_FRAME - self._mel.shape[1]
+            missing = MEL_BEFORE + (waiting * block + right) * MEL_PER_FRAME - self._mel.shape[1]
             self._hear(np.full((max(0, missing), self._log_mel.bins), self._scale.silence, np.float32))
             self._run(waiting)
         return self._context(self._provisional, end)
@@ -279,7 +189,7 @@ class BlockEncoders:
         self.blocks, self._mel_bins = blocks, folder.spec.mel_bins
         self._context_frames = folder.spec.context_samples // FRAME_SAMPLES
         state = BlockState(blocks, self.graph.state_shape)
-        frames = _MEL_BEFORE + (blocks.block + blocks.right) * _MEL_PER_FRAME
+        frames = MEL_BEFORE + (blocks.block + blocks.right) * MEL_PER_FRAME
         heard = self.graph.run(state.step(np.full((self._mel_bins, frames), MelScale(1).silence, np.float32)))
         rows = (heard.characters, heard.phonemes, heard.frames, heard.hidden)
         middle = [np.repeat(row[blocks.block // 2][None], self._context_frames, axis=0) for row in rows]

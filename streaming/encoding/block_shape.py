@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 STEP_FILE = "step.onnx"
+MEL_PER_FRAME = 2
+"""Log-mel frames of 10 ms under a frame of the encoder."""
+MEL_BEFORE = 2
+"""Log-mel frames before a step's first one that its convolutions hear."""
 OUTPUTS = ("characters", "phonemes", "frames", "hidden")
 
 

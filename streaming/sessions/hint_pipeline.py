@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.events import Event
 from streaming.pacing import Pace
 from streaming.pipeline_ports import Scorer, SearchedGlossary

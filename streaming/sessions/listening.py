@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.errors import SettingError
 from streaming.protocol import Configure, EffectivePart, RejectedMessage
 from streaming.sessions.closing import RefusedSession

@@ -14,7 +14,7 @@ from pathlib import Path
 from streaming.audio import AudioFormat
 from streaming.background_files import BackgroundFiles, FileBounds
 from streaming.errors import AudioError
-from streaming.pipeline import HOP_MS
+from streaming.pipeline_config import HOP_MS
 from streaming.protocol import PROTOCOL_VERSION, Begin, ServerMessage, encode
 from streaming.sessions.closing import Output
 from streaming.sessions.recorded_files import (

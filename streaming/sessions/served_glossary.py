@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.index.entry_register import EntryRegister
 from streaming.protocol import CloseCode
 from streaming.sessions.closing import RefusedSession

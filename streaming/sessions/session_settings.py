@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from streaming.audio import AudioFormat
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 
 LATEST = "latest"
 

@@ -3,14 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from streaming.protocol import encode
-from streaming.wire.messages import (
-    CLIENT_MESSAGES,
-    HINTS_PATH,
-    PROTOCOL_VERSION,
-    SERVER_MESSAGES,
-    ClientMessage,
-    ServerMessage,
-)
+from streaming.wire.client_messages import CLIENT_MESSAGES, ClientMessage
+from streaming.wire.messages import HINTS_PATH, PROTOCOL_VERSION, SERVER_MESSAGES, ServerMessage
 from streaming.wire.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
 from streaming.wire.wire_schema import description_of, parts_of, type_words, wire_fields
 from streaming.wire.wire_words import CLOSE_CODES, FATAL_ERRORS, PARAMETERS, REJECTIONS, WARNINGS

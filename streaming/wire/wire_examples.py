@@ -1,5 +1,6 @@
 """One example of every message of the wire protocol, for its description."""
 
+from streaming.wire.client_messages import ClientMessage, CloseStream, Configure, Feedback, Finalize, KeepAlive, Marker
 from streaming.wire.message_parts import (
     AlternativePart,
     AudioPart,
@@ -14,18 +15,11 @@ from streaming.wire.messages import (
     PROTOCOL_VERSION,
     Abstain,
     Begin,
-    ClientMessage,
-    CloseStream,
-    Configure,
     Configured,
     Error,
-    Feedback,
-    Finalize,
     GlossaryUpdated,
     HintRetracted,
-    KeepAlive,
     Lag,
-    Marker,
     MarkerReached,
     Metadata,
     ServerMessage,

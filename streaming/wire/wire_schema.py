@@ -6,7 +6,8 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from streaming.wire.messages import ClientMessage, ServerMessage
+from streaming.wire.client_messages import ClientMessage
+from streaming.wire.messages import ServerMessage
 from streaming.wire.typed_json import JsonObject, JsonValue, written_name
 
 _SCALARS: dict[object, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}

@@ -9,7 +9,7 @@ import pytest
 from app.listening import listen_to
 from app.render import JsonLines
 from streaming.audio import AudioFormat
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.errors import AudioError
 from streaming.protocol import Limits
 from streaming.session import Session, SessionSettings

@@ -17,7 +17,8 @@ from streaming.sessions.catalogue import Catalogue
 from streaming.sessions.recorded_session import RecordedSession, session_folders
 from streaming.sessions.recording import SessionRecorder
 from streaming.testing import ToneIndex, synthetic_pcm, tone_glossary, tone_index
-from streaming.wire.messages import CloseStream, Configure, Error, Finalize, GlossaryUpdated, Lag, TermHint
+from streaming.wire.client_messages import CloseStream, Configure, Finalize
+from streaming.wire.messages import Error, GlossaryUpdated, Lag, TermHint
 
 SPEECH = synthetic_pcm([(0, 400), (900, 600), (0, 700), (1700, 300), (0, 500), (1700, 400), (0, 900)])
 

@@ -23,21 +23,8 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from app.samples import recordings
 from streaming.protocol import decode_server, encode
 from streaming.testing import noise_pcm
-from streaming.wire.messages import (
-    Begin,
-    ClientMessage,
-    CloseStream,
-    Configure,
-    Error,
-    Finalize,
-    KeepAlive,
-    Lag,
-    Marker,
-    MarkerReached,
-    Metadata,
-    ServerMessage,
-    TermHint,
-)
+from streaming.wire.client_messages import ClientMessage, CloseStream, Configure, Finalize, KeepAlive, Marker
+from streaming.wire.messages import Begin, Error, Lag, MarkerReached, Metadata, ServerMessage, TermHint
 
 _SECOND = 32_000
 _FRAME = _SECOND // 10

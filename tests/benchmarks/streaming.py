@@ -36,7 +36,8 @@ from streaming.audio import AudioFormat
 from streaming.decision import Candidate
 from streaming.encoding.encoded_context import EncodedContext
 from streaming.events import SAMPLE_RATE, Hint
-from streaming.pipeline import STAGES, Pipeline, PipelineConfig
+from streaming.pipeline import STAGES, Pipeline
+from streaming.pipeline_config import PipelineConfig
 from streaming.scoring import TermScorer
 from streaming.spotting.evidence import Sightings
 from streaming.term_index import TermIndex

@@ -18,7 +18,8 @@ from streaming.model_folder import BUNDLED
 from streaming.protocol import Limits, encode
 from streaming.session import open_session
 from streaming.sessions.recording import SessionRecorder
-from streaming.wire.messages import CloseStream, TermHint
+from streaming.wire.client_messages import CloseStream
+from streaming.wire.messages import TermHint
 
 ROOT = Path(__file__).parents[2]
 PROFILE = "mt"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.events import Abstention, Event, Hint, SpeechEnded, SpeechStarted
 from streaming.index.entry_register import EntryRegister
 from streaming.pacing import Pace

@@ -19,7 +19,8 @@ from streaming.session import ServedGlossary, Session, open_session
 from streaming.sessions.closing import RefusedSession
 from streaming.sessions.session_query import settings_of_query
 from streaming.testing import tone_glossary
-from streaming.wire.messages import CLIENT_MESSAGES, SERVER_MESSAGES, ClientMessage, Error, ServerMessage, Warning
+from streaming.wire.client_messages import CLIENT_MESSAGES, ClientMessage
+from streaming.wire.messages import SERVER_MESSAGES, Error, ServerMessage, Warning
 from streaming.wire.typed_json import JsonObject, JsonValue
 from streaming.wire.wire_examples import CLIENT_EXAMPLES, SERVER_EXAMPLES
 from streaming.wire.wire_words import CLOSE_CODES, FATAL_ERRORS, PARAMETERS, REJECTIONS, WARNINGS

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.decision import Candidate, Decider, DecisionConfig
+from streaming.decision import Candidate, Decider
+from streaming.decision_config import DecisionConfig
 from streaming.entries import Entry
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE, Abstention, Hint

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from streaming.decision import Candidate, Decider, DecisionConfig
+from streaming.decision import Candidate, Decider
+from streaming.decision_config import DecisionConfig
 from streaming.events import Abstention, Hint, HintWithdrawn, WithdrawalReason
 from streaming.interim import InterimHints
 from streaming.testing import tone_index

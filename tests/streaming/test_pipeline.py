@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streaming.audio import AudioFormat
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.errors import AudioError, SettingError
 from streaming.events import Abstention, Event, Hint, SpeechEnded, SpeechStarted
 from streaming.pacing import Pace
-from streaming.pipeline import STAGES, Pipeline, PipelineConfig
+from streaming.pipeline import STAGES, Pipeline
+from streaming.pipeline_config import PipelineConfig
 from streaming.testing import (
     TONES,
     FakeEncoder,

@@ -31,7 +31,7 @@ from streaming.protocol import (
     hint_message,
     speech_message,
 )
-from streaming.wire import messages
+from streaming.wire import client_messages, messages
 
 HINT = Hint(
     hint_id="h17",
@@ -52,7 +52,7 @@ HINT = Hint(
 
 def _message_kinds() -> list[type[ServerMessage] | type[ClientMessage]]:
     """Every message class of the module, found by looking, not by its registries."""
-    kinds = [kind for _, kind in inspect.getmembers(messages, inspect.isclass)]
+    kinds = [kind for room in (messages, client_messages) for _, kind in inspect.getmembers(room, inspect.isclass)]
     return [
         k for k in kinds if issubclass(k, ServerMessage | ClientMessage) and k not in (ServerMessage, ClientMessage)
     ]

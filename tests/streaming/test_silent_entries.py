@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from streaming.decision import Candidate, Decider, DecisionConfig
+from streaming.decision import Candidate, Decider
+from streaming.decision_config import DecisionConfig
 from streaming.entries import Entry
 from streaming.events import Abstention, Hint
 

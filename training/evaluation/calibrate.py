@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.calibration import Calibration, stack_features
-from streaming.decision import Candidate, Decider, DecisionConfig
+from streaming.decision import Candidate, Decider
+from streaming.decision_config import DecisionConfig
 from streaming.entries import Form
 from streaming.events import SAMPLE_RATE, Hint
 from streaming.spans import FRAME_SAMPLES

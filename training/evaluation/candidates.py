@@ -14,10 +14,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.decision import Candidate, DecisionConfig
+from streaming.decision import Candidate
+from streaming.decision_config import DecisionConfig
 from streaming.encoding.encoded_context import EncodedContext
 from streaming.events import SAMPLE_RATE
-from streaming.pipeline import FrameEncoder, Pipeline, PipelineConfig
+from streaming.pipeline import FrameEncoder, Pipeline
+from streaming.pipeline_config import PipelineConfig
 from streaming.spotting.evidence import Sightings
 from streaming.term_index import TermIndex
 from streaming.vad import VoiceDetector

@@ -11,12 +11,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from streaming.audio import float_to_pcm16
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.encoder import OnnxSpanEncoder
 from streaming.encoding.frame_encoders import open_frame_encoder
 from streaming.events import SAMPLE_RATE
 from streaming.model_folder import ModelFolder
-from streaming.pipeline import Pipeline, PipelineConfig
+from streaming.pipeline import Pipeline
+from streaming.pipeline_config import PipelineConfig
 from streaming.scoring import TermScorer
 from streaming.spotting.scoring_config import ScoringConfig
 from streaming.spotting.verifier import verifier_of

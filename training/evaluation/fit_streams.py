@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming.calibration import Calibration
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.errors import TermCueError
 from streaming.false_hint_budget import FalseHintBudget
 from training.evaluation.calibrate import (

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.false_hint_budget import FalseHintBudget, ThresholdCurve
 from streaming.protocol import Configure, Configured, RejectedMessage
 from streaming.sessions.listening import Listening

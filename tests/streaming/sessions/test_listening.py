@@ -2,7 +2,7 @@
 
 import pytest
 
-from streaming.decision import DecisionConfig
+from streaming.decision_config import DecisionConfig
 from streaming.index.entry_register import EntryRegister
 from streaming.pipeline import Pipeline
 from streaming.protocol import Configure, RejectedMessage
