@@ -20,7 +20,7 @@ class OnnxSteps:
     """The graph of a step; each result is the same whatever else is in the batch, to the last bit.
 
     Raises:
-        ModelError: the folder has no such graph, ONNX Runtime refuses it, or it is one of other blocks.
+        ModelError: the folder has no such graph, ONNX Runtime refuses it, or it is no step's.
         SettingError: this ONNX Runtime cannot run on the provider at all.
     """
 
