@@ -14,7 +14,7 @@ Decorator = Callable[[Command], Command]
 PROFILES = ("booth", "mt")
 # As in streaming.encoding.providers, whose import would load ONNX Runtime for --help.
 MODEL_PROVIDERS = ("auto", "cpu", "cuda")
-# One block of the encoder, and two in one step (`streaming.encoding.block_encoder`).
+# As in streaming.pipeline_config, likewise.
 HOPS_MS = (640, 320)
 
 

@@ -9,8 +9,10 @@ from streaming.events import SAMPLE_RATE
 from streaming.segmentation import SegmentationConfig
 from streaming.spans import FRAME_SAMPLES
 
-HOP_MS = 640
-"""New audio of a decision, where nothing else is asked for."""
+HOPS_MS = (640, 320)
+"""New audio of a decision that may be asked for: two blocks of the encoder, or one."""
+HOP_MS = HOPS_MS[0]
+"""That where nothing else is asked for."""
 
 _FRAME_MS = FRAME_SAMPLES * 1000 // SAMPLE_RATE
 # The longest input a Whisper-shaped encoder has positions for.

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from streaming.features import HOP
+from streaming.spans import FRAME_SAMPLES
+
 STEP_FILE = "step.onnx"
-MEL_PER_FRAME = 2
-"""Log-mel frames of 10 ms under a frame of the encoder."""
+MEL_PER_FRAME = FRAME_SAMPLES // HOP
+"""Log-mel frames under a frame of the encoder: the second of Whisper's convolutions halves the rate."""
 MEL_BEFORE = 2
-"""Log-mel frames before a step's first one that its convolutions hear."""
+"""A frame's convolutions reach so many log-mel frames back, and as many beyond its own less one ahead."""
 OUTPUTS = ("characters", "phonemes", "frames", "hidden")
 
 

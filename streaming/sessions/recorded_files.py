@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from streaming.audio import AudioFormat
 from streaming.errors import RecordingError
+from streaming.pipeline_config import HOPS_MS
 from streaming.wire.typed_json import FieldError, JsonObject, read_record, write_record
 
 SCHEMA_VERSION = 1
@@ -23,7 +24,6 @@ _SECRET_KEYS = ("token", "resume", "last_seq")
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 WAV_HEADER_BYTES = _WAV_HEADER.size
 _UNKNOWN_SIZE = 0xFFFF_FFFF
-_HOPS_MS = (320, 640)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +114,8 @@ def read_header(text: str) -> RecordingHeader:
             f"it has schema version {header.schema_version}, not {SCHEMA_VERSION}: replay it with the version of "
             f"termcue that made it, {header.termcue}"
         )
-    if header.hop_ms not in _HOPS_MS:
-        raise RecordingError(f"hop_ms = {header.hop_ms}: a server decides every {' or '.join(map(str, _HOPS_MS))} ms")
+    if header.hop_ms not in HOPS_MS:
+        raise RecordingError(f"hop_ms = {header.hop_ms}: a server decides every {' or '.join(map(str, HOPS_MS))} ms")
     return header
 
 

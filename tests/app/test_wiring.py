@@ -9,10 +9,11 @@ import pytest
 
 from app.cli import run
 from app.glossaries import id_of
-from app.options import MODEL_PROVIDERS
+from app.options import HOPS_MS, MODEL_PROVIDERS
 from app.samples import glossary_path, recordings
 from app.wiring import OpenGlossary, by_id, calibration_warning, choose_target_lang
 from index_builder.testing import HashEncoder, flat_background
+from streaming import pipeline_config
 from streaming.encoding.providers import PROVIDERS
 from streaming.entries import Entry, make_form
 from streaming.errors import SettingError
@@ -88,6 +89,11 @@ def test_two_glossaries_of_one_id_are_refused() -> None:
     """Which of two would be served must not depend on their order."""
     with pytest.raises(SettingError, match="'talks'"):
         by_id([_glossary({"de": "a"}), _glossary({"de": "b"})])
+
+
+def test_the_command_offers_the_hops_there_are() -> None:
+    """Its list is a copy, so that --help loads nothing."""
+    assert HOPS_MS == pipeline_config.HOPS_MS
 
 
 def test_provider_that_is_not_there_is_refused(

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from streaming.encoding.block_shape import MEL_PER_FRAME
 from training.compact.block_features import scaled_alone
-from training.models.block_encoder import MEL_PER_FRAME, BlockEncoder
+from training.models.block_encoder import BlockEncoder
 
 
 @dataclass(frozen=True, slots=True)

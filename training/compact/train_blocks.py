@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streaming.encoding.block_shape import BlockShape
+from streaming.encoding.block_shape import MEL_PER_FRAME, BlockShape
 from training.compact.block_features import log_mel, scaled_by_hop
 from training.compact.block_losses import BlockLossWeights, BlockObjective, Lesson
 from training.compact.block_stretches import Shapes, StretchConfig, Stretches, StretchPool
@@ -25,7 +25,7 @@ from training.compact.targets import Lexicon, target_of
 from training.compact.train_alignment import AlignmentLabels
 from training.loop.config import OptimiserConfig, RunConfig
 from training.loop.ports import Parts
-from training.models.block_encoder import MEL_PER_FRAME, BlockEncoder, BlockOutputs, block_mask
+from training.models.block_encoder import BlockEncoder, BlockOutputs, block_mask
 from training.speech.batch_effects import BatchEffects
 
 

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streaming.encoding.block_shape import BlockShape
-from training.models.block_encoder import MEL_PER_FRAME, BlockEncoder, block_mask
+from streaming.encoding.block_shape import MEL_PER_FRAME, BlockShape
+from training.models.block_encoder import BlockEncoder, block_mask
 
 Floats = NDArray[np.float32]
 

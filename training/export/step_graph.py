@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streaming.encoding.block_shape import STEP_FILE, BlockShape, keys_of, values_of
+from streaming.encoding.block_shape import MEL_BEFORE, MEL_PER_FRAME, STEP_FILE, BlockShape, keys_of, values_of
 from training.export.activation_ranges import ActivationRange
 from training.export.graph_writer import GraphWriter
 from training.export.products import FloatProducts, WholeProducts
 from training.export.step_writer import StepWriter
-from training.models.block_encoder import HEAD_REACH, MEL_BEFORE, MEL_BINS, MEL_PER_FRAME, BlockEncoder
+from training.models.block_encoder import HEAD_REACH, MEL_BINS, BlockEncoder
 
 NOWHERE = -1e9
 # Between these the features lie: silence, and a little more than a full scale can give.

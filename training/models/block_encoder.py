@@ -13,14 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streaming.encoding.block_shape import BlockShape
+from streaming.encoding.block_shape import MEL_BEFORE, MEL_PER_FRAME, BlockShape
 from training.models.heads import AlignmentHead, HeadConfig
 
 MEL_BINS = 80
-# Whisper's convolutions: the second one halves the rate.
-MEL_PER_FRAME = 2
-# A frame's convolutions reach so many log-mel frames back, and as many beyond its own two less one ahead.
-MEL_BEFORE = 2
 # So many frames before a block change what the head makes of it.
 HEAD_REACH = 4
 

@@ -294,7 +294,7 @@ def test_audio_that_never_reached_the_disk_ends_the_replay(recorded: Path) -> No
         (
             "session.json",
             '{"hop_ms": 1000000000}',
-            "session.json: hop_ms = 1000000000: a server decides every 320 or 640",
+            "session.json: hop_ms = 1000000000: a server decides every 640 or 320",
         ),
         ("session.json", '{"hop_ms": "320"}', "hop_ms must be an integer"),
         ("frames.jsonl", "nonsense\n", "line 1"),
