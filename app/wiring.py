@@ -6,7 +6,7 @@ stream. `listen` drives the same session as the server does, so that both say th
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,7 +33,8 @@ from streaming.protocol import Limits
 from streaming.scoring import TermScorer
 from streaming.session import ServedGlossary, Session, SessionSettings
 from streaming.sessions.catalogue import Catalogue
-from streaming.spotting.form_banks import FormBanks
+from streaming.spotting.form_search import IndexTables, tables_for
+from streaming.spotting.per_index import made_once
 from streaming.spotting.scoring_config import ScoringConfig
 from streaming.spotting.verifier import Verifier, verifier_of
 from streaming.term_index import TermIndex
@@ -71,7 +72,7 @@ class Model:
     spans: OnnxSpanEncoder
     competition: Competition | None
     verifier: Verifier | None
-    banks: FormBanks = field(default_factory=FormBanks)
+    tables: IndexTables
     clock: Callable[[], float] = _stands_still
     hop_ms: int = HOP_MS
 
@@ -128,12 +129,14 @@ def load_folder(path: Path | None) -> ModelFolder:
 
 def load_model(folder: ModelFolder, provider: Provider = "cpu", hop_ms: int = HOP_MS) -> Model:
     """Make a checked folder's encoders ready to run. Raises ModelError, and SettingError without such a provider."""
+    spans = OnnxSpanEncoder(folder, provider=provider)
     return Model(
         folder,
         open_frame_encoder(folder, provider=provider),
-        OnnxSpanEncoder(folder, provider=provider),
+        spans,
         competition_of(folder),
         verifier_of(folder, provider=provider),
+        made_once(tables_for(spans, ScoringConfig())),
         hop_ms=hop_ms,
     )
 
@@ -205,7 +208,7 @@ def make_scorer(model: Model, index: SearchedIndex, *, interim_hints: bool = Fal
         # Who asks for hints at once does not want them to wait.
         config = replace(config, second_look_frames=0)
     return TermScorer(
-        index, model.spans, model.folder.calibration, config, model.competition, model.verifier, model.banks.of
+        index, model.spans, model.folder.calibration, config, model.competition, model.verifier, model.tables
     )
 
 

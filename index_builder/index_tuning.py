@@ -25,6 +25,7 @@ from index_builder.centroids import centroids_of, nearest_means
 from index_builder.exact_neighbours import exact_neighbours
 from index_builder.scanned_lists import scanned_lists, twice
 from streaming.index.half_precision import widened
+from streaming.index.turned_axes import turn_of
 from streaming.index.vector_search import ExactSearch, RescoredSearch, SearchFacts, VectorSearch
 
 Floats = NDArray[np.float32]
@@ -103,17 +104,6 @@ def stand_ins(vectors: Floats | Halves, n: int, rng: np.random.Generator) -> Flo
     noise = rng.standard_normal(between.shape)
     across = _unit(noise - (noise * between).sum(axis=1, keepdims=True) * between)
     return np.asarray(_COSINE * between + np.sqrt(1 - _COSINE**2) * across, np.float32)
-
-
-def turn_of(vectors: Floats | Halves, rng: np.random.Generator, most: int = 30_000) -> Floats:
-    """The axes in which the vectors are longest, longest first: float32[dim, dim], orthonormal columns.
-
-    Of at most `most` vectors, and not of their distance from their mean: inner products must be kept.
-    """
-    some = vectors if len(vectors) <= most else vectors[np.sort(rng.choice(len(vectors), most, replace=False))]
-    some = some.astype(np.float32)
-    _, axes = np.linalg.eigh((some.T @ some).astype(np.float64))
-    return np.ascontiguousarray(axes[:, ::-1], np.float32)
 
 
 def _in_fewest_axes(half: Halves, turn: Floats, held_out: HeldOut, target: float) -> tuple[RescoredSearch, Floats]:

@@ -12,7 +12,7 @@ from streaming.encoding.whole_contexts import WholeContexts
 from streaming.errors import ModelError
 from streaming.features import LogMel
 from streaming.model_folder import EXTERNAL_WEIGHTS, ModelFolder
-from streaming.spotting.span_centre import centre_of
+from streaming.spotting.span_hubs import hubs_of
 from streaming.tokens import tokeniser_of
 
 Floats = NDArray[np.float32]
@@ -83,11 +83,11 @@ class OnnxFrameEncoder:
 
 
 class OnnxSpanEncoder:
-    """Pooled spans float32[n, 6·width] -> unit vectors float32[n, dim]; `centre` float32[dim] is their mean."""
+    """Pooled spans float32[n, 6·width] -> unit vectors float32[n, dim]; `hubs` float32[k, dim]: what any are like."""
 
     def __init__(self, folder: ModelFolder, threads: int = 1, provider: Provider = "cpu") -> None:
         self._session = open_session(folder, "spans.onnx", threads, provider)
-        self.centre = centre_of(folder)
+        self.hubs = hubs_of(folder)
 
     def embed(self, pooled: Floats) -> Floats:
         """All spans of one context in one call."""

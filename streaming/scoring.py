@@ -16,7 +16,7 @@ from streaming.spans import FRAME_SAMPLES
 from streaming.spotting.competing_forms import CompetingForms
 from streaming.spotting.evidence import Evidence, Sighting, Sightings
 from streaming.spotting.form_bank import rounded_down
-from streaming.spotting.form_search import BankOf, FormSearch, SpanEncoder
+from streaming.spotting.form_search import FormSearch, IndexTables, SpanEncoder
 from streaming.spotting.scoring_config import ScoringConfig
 from streaming.spotting.span_reading import SpanReader
 from streaming.spotting.verifier import Verifier
@@ -37,11 +37,11 @@ class TermScorer:
         config: ScoringConfig | None = None,
         competition: Competition | None = None,
         verifier: Verifier | None = None,
-        bank_of: BankOf | None = None,
+        tables: IndexTables | None = None,
     ) -> None:
         self._index, self._calibration = index, calibration
         self._config = config or ScoringConfig()
-        self.forms = FormSearch(index, spans, self._config, bank_of)
+        self.forms = FormSearch(index, spans, self._config, tables)
         self._competing = None
         if competition is not None:
             self._competing = CompetingForms(competition, index, self._config.competing_floor)

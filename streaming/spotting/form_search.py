@@ -6,7 +6,8 @@ that are aligned in each context.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +18,29 @@ from streaming.spans import SpanGrid, part_shares, pool_spans, pooled_by
 from streaming.spotting.alignment import locate
 from streaming.spotting.evidence import Evidence, evidence_of
 from streaming.spotting.form_bank import CarriedForms, FormBank, FormScores
+from streaming.spotting.form_proposals import FormProposals, proposals_of
 from streaming.spotting.scoring_config import USUAL_HOP, ScoringConfig
 
-BankOf: TypeAlias = Callable[[SearchedIndex], FormBank]
-"""An index -> the bank of all its forms."""
+
+@dataclass(frozen=True, slots=True)
+class IndexTables:
+    """What is made of an index; where streams share it, each is given what was made before.
+
+    Attributes:
+        bank_of: an index -> the bank of all its forms, for a small one.
+        proposals_of: an index -> what proposes its forms, for a large one.
+    """
+
+    bank_of: Callable[[SearchedIndex], FormBank]
+    proposals_of: Callable[[SearchedIndex], FormProposals]
 
 
 class SpanEncoder(Protocol):
     """Pooled spans -> vectors in the space of the index."""
 
     @property
-    def centre(self) -> NDArray[np.float32]:
-        """float32[dim], what is taken off a vector that is searched by (`streaming.spotting.span_centre`)."""
+    def hubs(self) -> NDArray[np.float32]:
+        """float32[k, dim], what spans of any speech are like (`streaming.spotting.span_hubs`)."""
         ...
 
     def embed(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -36,18 +48,30 @@ class SpanEncoder(Protocol):
         ...
 
 
+def tables_for(spans: SpanEncoder, config: ScoringConfig) -> IndexTables:
+    """Tables made anew for whoever asks."""
+    return IndexTables(
+        lambda index: FormBank(index.forms), lambda index: proposals_of(index, spans.hubs, config.neighbours_per_span)
+    )
+
+
 class FormSearch:
     """Finds the forms of one index in one stream."""
 
     def __init__(
-        self, index: SearchedIndex, spans: SpanEncoder, config: ScoringConfig, bank_of: BankOf | None = None
+        self, index: SearchedIndex, spans: SpanEncoder, config: ScoringConfig, tables: IndexTables | None = None
     ) -> None:
-        """Begin a stream; `bank_of` gives the bank of an index that streams share."""
+        """Begin a stream; `tables` gives what streams share of an index."""
         self._index, self._spans, self._config = index, spans, config
+        self._tables = tables or tables_for(spans, config)
         self._grid = SpanGrid()
-        self._whole = None
+        self._whole: CarriedForms | None = None
+        self._near: FormProposals | None = None
+        # Made now, so that no hop waits for it.
         if len(index.forms) <= config.exhaustive_forms:
-            self._whole = CarriedForms(bank_of(index) if bank_of else FormBank(index.forms), config.floor)
+            self._whole = CarriedForms(self._tables.bank_of(index), config.floor)
+        else:
+            self._near = self._tables.proposals_of(index)
 
     @property
     def nbytes(self) -> int:
@@ -86,12 +110,10 @@ class FormSearch:
         """The forms nearest to any span that ended just now, best first: int64[≤ proposals]."""
         newest = self._config.proposal_frames + max(0, hop_frames - USUAL_HOP)
         shares = _shares_of(self._grid, len(encoded.frames), newest)
-        queries = self._spans.embed(pooled_by(shares, encoded.frames)) - self._spans.centre
-        ids, similarity = self._index.search(queries, self._config.neighbours_per_span)
-        order = np.argsort(-similarity.ravel(), kind="stable")
-        ranked = ids.ravel()[order]
-        _, first = np.unique(ranked, return_index=True)
-        return ranked[np.sort(first)][: self._config.proposals].astype(np.int64)
+        spans = self._spans.embed(pooled_by(shares, encoded.frames))
+        if self._near is None:
+            self._near = self._tables.proposals_of(self._index)
+        return self._near.nearest(self._index, spans, self._config.proposals)
 
     def similarities(self, encoded: EncodedContext, found: Sequence[Evidence]) -> list[float]:
         """The cosine of each form's own span to the form."""

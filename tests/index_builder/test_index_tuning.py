@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from index_builder.exact_neighbours import exact_neighbours
-from index_builder.index_tuning import HeldOut, stand_ins, tuned_search, turn_of
+from index_builder.index_tuning import HeldOut, stand_ins, tuned_search
+from streaming.index.turned_axes import turn_of
 from streaming.index.vector_search import ExactSearch
 
 

@@ -40,7 +40,7 @@ BACKGROUND = np.tile(np.array([-4.0, -3.0, -3.5, -2.5], np.float32), (len(FORMS)
 class MeanSpanEncoder:
     """The mean of a span's parts, brought to unit norm."""
 
-    centre = np.zeros(len(FORMS), np.float32)
+    hubs = np.zeros((0, len(FORMS)), np.float32)
 
     def __init__(self) -> None:
         self.spans = 0

@@ -55,7 +55,7 @@ def test_second_pronunciation_counts_as_much_as_the_first() -> None:
 def test_proposals_that_cover_everything_give_what_the_whole_glossary_gives(form: int) -> None:
     """The span search only saves work: where it proposes every form, the candidates are the same."""
     encoded = spoken(form, end=140)
-    searched = scorer_of(config_of(exhaustive_forms=0, neighbours_per_span=len(FORMS)))
+    searched = scorer_of(config_of(exhaustive_forms=0))
     assert sorted(searched.forms.proposals(encoded)) == list(range(len(FORMS)))
     assert score_of(searched, encoded) == score_of(scorer_of(), encoded)
 
@@ -73,7 +73,7 @@ def test_only_spans_that_ended_just_now_are_searched() -> None:
     before = spoken(LEISURE, end=40)
     both = EncodedContext(said.characters, said.phonemes, said.frames + before.frames)
     spans = MeanSpanEncoder()
-    config = config_of(exhaustive_forms=0, proposal_frames=4, neighbours_per_span=1)
+    config = config_of(exhaustive_forms=0, proposal_frames=4, proposals=1)
     assert TermScorer(index_of_forms(), spans, calibration_of(), config).forms.proposals(both).tolist() == [SLOPE]
     assert spans.spans == len(SpanGrid().lengths)  # one end, each length
 

@@ -42,6 +42,7 @@ def export_blocks(
     shape: BlockShape,
     verifier: VerifierPart,
     contexts: Sequence[NDArray[np.float32]],
+    speech: Sequence[NDArray[np.float32]],
     work: Path,
     facts: Mapping[str, Any],
 ) -> None:
@@ -54,6 +55,7 @@ def export_blocks(
         shape: of its blocks.
         verifier: reads the encoder's hidden frames.
         contexts: held-out speech, float32[CONTEXT_SAMPLES] each: for scales, parity and as background.
+        speech: all there is of it, in such contexts: for what spans of any speech are like.
         work: scratch folder for the graphs.
         facts: licence, provenance and training report, as they go into ``spec.json``.
     """
@@ -87,14 +89,17 @@ def export_blocks(
     hidden = [torch.from_numpy(one.hidden) for one in heard[:_MEASURED] if one.hidden is not None]
     spec["parity"] |= verifier_parity(verifier, work, hidden)
     spec["golden"] = {**before["golden"], "audio_frames": golden_frames(encoders)}
-    background = background_files(heard, OnnxSpanEncoder(ModelFolder.load(target)).embed)
+    embed = OnnxSpanEncoder(ModelFolder.load(target)).embed
+    background = background_files(heard, embed, (encoders.encode(context) for context in speech))
     write_model_folder(target, {**files, **background}, spec)
 
 
-def rewrite_step(target: Path, contexts: Sequence[NDArray[np.float32]], work: Path) -> None:
+def rewrite_step(
+    target: Path, contexts: Sequence[NDArray[np.float32]], speech: Sequence[NDArray[np.float32]], work: Path
+) -> None:
     """Write the step of a finished model folder anew from its own weights, and the background as it is heard by it.
 
-    All else stays, calibration included.
+    All else stays, calibration included; `contexts`, `speech` and `work` are those of `export_blocks`.
 
     Raises:
         StageError: the folder does not hear blocks.
@@ -116,7 +121,8 @@ def rewrite_step(target: Path, contexts: Sequence[NDArray[np.float32]], work: Pa
     encoders = BlockEncoders(written, shape)
     spec["golden"]["audio_frames"] = golden_frames(encoders)
     heard = [encoders.encode(context) for context in contexts]
-    background = background_files(heard, OnnxSpanEncoder(written).embed)
+    embed = OnnxSpanEncoder(written).embed
+    background = background_files(heard, embed, (encoders.encode(context) for context in speech))
     write_model_folder(target, {**files, **background}, spec)
 
 

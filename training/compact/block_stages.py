@@ -21,6 +21,7 @@ from training.compact.learning import part_file
 from training.compact.recipe import CompactRecipe, Materials, StageError, real_speech, spoken_by_machine
 from training.compact.stages import (
     choose_contexts,
+    every_context,
     lexicon_of,
     load_alignment,
     load_g2p,
@@ -68,13 +69,15 @@ def exporting_blocks(materials: Materials, recipe: CompactRecipe, model: Path, f
     _, held_out = real_speech(materials, recipe)
     contexts = choose_contexts(held_out, recipe.background)
     work, shape = materials.work / "export-blocks", recipe.blocks.shapes.shape
-    export_blocks(model, earlier_folder(materials), encoder, shape, part, contexts, work, facts)
+    speech = every_context(held_out)
+    export_blocks(model, earlier_folder(materials), encoder, shape, part, contexts, speech, work, facts)
 
 
 def rewriting_step(materials: Materials, recipe: CompactRecipe, model: Path) -> None:
     """Stage rewrite-step: the weights in the folder `model` and held-out speech -> its graph of a step, anew."""
     _, held_out = real_speech(materials, recipe)
-    rewrite_step(model, choose_contexts(held_out, recipe.background), materials.work / "rewrite-step")
+    contexts = choose_contexts(held_out, recipe.background)
+    rewrite_step(model, contexts, every_context(held_out), materials.work / "rewrite-step")
 
 
 def earlier_folder(materials: Materials) -> ModelFolder:

@@ -3,6 +3,7 @@
 Every stage goes on where it was stopped: trainings from their last checkpoint, caches from the last whole folder.
 """
 
+import itertools
 import json
 import logging
 import random
@@ -197,9 +198,7 @@ def exporting(materials: Materials, recipe: CompactRecipe, model: Path, facts: M
 def choose_contexts(held_out: Sequence[Utterance], counts: Mapping[str, int]) -> list[NDArray[np.float32]]:
     """Contexts of held-out speech, so many of each collection; of all alike where none of these is there."""
     rng = random.Random(3)
-    by_collection: dict[str, list[NDArray[np.float32]]] = {}
-    for window in make_windows(held_out, _CONTEXT, None):
-        by_collection.setdefault(window.collection, []).append(window.audio)
+    by_collection = _contexts(held_out)
     if not by_collection.keys() & counts.keys():
         counts = dict.fromkeys(by_collection, sum(counts.values()) // max(1, len(by_collection)))
     chosen = []
@@ -211,6 +210,19 @@ def choose_contexts(held_out: Sequence[Utterance], counts: Mapping[str, int]) ->
         raise StageError("the held-out speakers say less than one context of 3 s: hold out more with --hold-out")
     rng.shuffle(chosen)
     return chosen
+
+
+def every_context(held_out: Sequence[Utterance]) -> list[NDArray[np.float32]]:
+    """All of the held-out speech, one context after the other."""
+    return list(itertools.chain.from_iterable(_contexts(held_out).values()))
+
+
+def _contexts(held_out: Sequence[Utterance]) -> dict[str, list[NDArray[np.float32]]]:
+    """By collection."""
+    found: dict[str, list[NDArray[np.float32]]] = {}
+    for window in make_windows(held_out, _CONTEXT, None):
+        found.setdefault(window.collection, []).append(window.audio)
+    return found
 
 
 def calibrating(materials: Materials, model: Path, streams: Mapping[Path, Sequence[Path]]) -> None:

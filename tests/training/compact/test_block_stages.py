@@ -11,7 +11,7 @@ import torch
 from streaming.encoding.block_shape import BlockShape
 from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
-from streaming.spotting.span_centre import CENTRE_FILE, centre_of
+from streaming.spotting.span_hubs import HUBS_FILE, hubs_of
 from training.compact import block_stages, served_stages, stages
 from training.compact.__main__ import main
 from training.compact.block_earlier import read_teacher, read_verifier
@@ -101,7 +101,8 @@ def test_stages_make_a_model_of_blocks(materials: Materials, tmp_path: Path) -> 
     assert made.spec.blocks == BlockShape()
     as_before = {"g2p.onnx", "text.onnx", "spans.onnx"}
     assert made.contents.keys() >= as_before | {"step.onnx", "verifier.onnx", "verifier_tokens.json", "background.npy"}
-    assert np.linalg.norm(centre_of(made)) > 0
+    assert np.linalg.norm(hubs_of(made), axis=1) == pytest.approx(1, abs=1e-3)
+    assert len(hubs_of(made)) > 0
     assert len(unpack_background(made.contents["background.npy"])) == 2
     encoder, first = block_stages.load_blocks(materials, RECIPE), teacher(block_stages.earlier_folder(materials))
     assert not torch.equal(encoder.conv1.weight, first.conv1.weight)
@@ -118,7 +119,7 @@ def check_rewritten(materials: Materials, made: ModelFolder) -> None:
     again = ModelFolder.load(made.path)
     assert again.calibration.to_json() == made.calibration.to_json()
     for name, content in made.contents.items():
-        assert name in {"step.onnx", "background.npy", CENTRE_FILE} or again.contents[name] == content
+        assert name in {"step.onnx", "background.npy", HUBS_FILE} or again.contents[name] == content
     for name, weight in read_teacher(again).state_dict().items():
         torch.testing.assert_close(weight, before[name], rtol=1e-6, atol=0)
     with pytest.raises(StageError, match="does not hear blocks"):

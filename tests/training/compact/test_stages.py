@@ -13,7 +13,7 @@ from streaming.entries import Entry, make_form
 from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
 from streaming.spotting.evidence import Evidence
-from streaming.spotting.span_centre import CENTRE_FILE
+from streaming.spotting.span_hubs import HUBS_FILE
 from streaming.spotting.verifier import OnnxVerifier
 from tests.training.compact.small_runs import RECIPE, WORDS, run_to_features, write_index, write_stream
 from training.compact import stages
@@ -38,7 +38,7 @@ def test_stages_make_a_model(materials: Materials, tmp_path: Path) -> None:
         "text.onnx",
         "g2p.onnx",
         "background.npy",
-        CENTRE_FILE,
+        HUBS_FILE,
     }
     assert len(unpack_background(folder.contents["background.npy"])) == 3
     index = write_index(tmp_path / "index", folder.encoder_id)

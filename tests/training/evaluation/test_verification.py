@@ -140,7 +140,7 @@ class PlantedEncoder:
 class MeanSpanEncoder:
     """The mean of a span's parts, brought to unit norm."""
 
-    centre = np.zeros(4, np.float32)
+    hubs = np.zeros((0, 4), np.float32)
 
     def embed(self, pooled: Floats) -> Floats:
         """float32[n, 6 * dim] -> float32[n, dim]."""
