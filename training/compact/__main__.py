@@ -33,6 +33,7 @@ and where a verifier is to go on learning without a GPU, before it is calibrated
   done
 """
 _BLOCK_STAGES = ("blocks", "verify-blocks", "export-blocks")
+_REWRITING_STAGES = ("rewrite-step", "rewrite-verifier")
 _SERVED_STAGES = ("verify-served", "export-verifier")
 _STAGES = (
     "g2p",
@@ -43,11 +44,11 @@ _STAGES = (
     "spans",
     "export",
     *_BLOCK_STAGES,
-    "rewrite-step",
+    *_REWRITING_STAGES,
     *_SERVED_STAGES,
     "calibrate",
 )
-_WITHOUT_WHISPER = ("g2p", "spans", *_BLOCK_STAGES, "rewrite-step", *_SERVED_STAGES, "calibrate")
+_WITHOUT_WHISPER = ("g2p", "spans", *_BLOCK_STAGES, *_REWRITING_STAGES, *_SERVED_STAGES, "calibrate")
 
 
 def _recipe(given: argparse.Namespace) -> CompactRecipe:
@@ -117,8 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--upper-layers", type=_positive, default=default.upper_layers,
         help="layers of Whisper trained further (default %(default)s of its 6)")  # fmt: skip
     add("--model", type=Path,
-        help="model folder to write, rewrite or calibrate (default: WORK/model; export-blocks and rewrite-step: "
-        "WORK/block-model; export-verifier: WORK/verified-model)")  # fmt: skip
+        help="model folder to write, rewrite or calibrate (default: WORK/model; export-blocks, rewrite-step and "
+        "rewrite-verifier: WORK/block-model; export-verifier: WORK/verified-model)")  # fmt: skip
     add("--earlier", type=Path, metavar="MODEL",
         help="blocks, verify-blocks, export-blocks: the model whose encoder is taught; verify-served, export-verifier: "
         "the model whose verifier goes on learning (default: WORK/model, or else the bundled one)")  # fmt: skip
@@ -166,6 +167,9 @@ def run(given: argparse.Namespace) -> None:
         ),
         "rewrite-step": lambda: block_stages.rewriting_step(
             materials, recipe, given.model or given.work / "block-model"
+        ),
+        "rewrite-verifier": lambda: served_stages.rewriting_verifier(
+            materials, given.model or given.work / "block-model"
         ),
         "verify-served": lambda: served_stages.verifying_served(materials, recipe),
         "export-verifier": lambda: served_stages.exporting_verifier(

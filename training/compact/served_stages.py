@@ -1,6 +1,7 @@
-"""The stages that go on training the verifier of a finished model folder, on the frames that its own graph gives.
+"""The stages of a finished model folder's verifier: it goes on learning, or its graph is written anew.
 
-Neither the encoder nor a GPU is needed: speech passes the graph once, and what is trained reads frames on disk.
+It learns on the frames that the folder's own graph gives. Neither the encoder nor a GPU is needed: speech passes the
+graph once, and what is trained reads frames on disk.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from torch import nn
 from streaming.durable import new_folder
 from streaming.encoding.block_encoder import BlockEncoders
 from streaming.encoding.block_shape import STEP_FILE
+from streaming.model_folder import ModelFolder
 from streaming.spotting.verifier import GRAPH_FILE
 from training.compact.block_earlier import read_verifier
 from training.compact.block_stages import earlier_folder
@@ -64,6 +66,20 @@ def exporting_verifier(materials: Materials, recipe: CompactRecipe, model: Path,
     spec["parity"] |= verifier_parity(part, work, _contexts(held_out))
     del spec["sha256"], spec["spec_sha256"]
     write_model_folder(model, files, spec)
+
+
+def rewriting_verifier(materials: Materials, model: Path) -> None:
+    """Stage rewrite-verifier: the weights in the folder `model` -> its verifier's graph, anew; all else stays.
+
+    The figures of parity too: integers and scales are the same.
+    """
+    folder = ModelFolder.load(model)
+    work = materials.work / "rewrite-verifier"
+    work.mkdir(parents=True, exist_ok=True)
+    small = export_verifier(read_verifier(folder).verifier, work)
+    spec = json.loads((model / "spec.json").read_text("utf-8"))
+    del spec["sha256"], spec["spec_sha256"]
+    write_model_folder(model, {**folder.contents, GRAPH_FILE: small}, spec)
 
 
 def _contexts(sessions: Sequence[ServedSession]) -> list[torch.Tensor]:

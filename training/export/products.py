@@ -1,8 +1,8 @@
-"""Matrix products of a written graph: in fp32, or in int8 with scales that do not depend on the rest of the batch.
+"""Matrix products of a written graph: in fp32, in int8 with one scale a run, or with scales that no run changes.
 
-ONNX Runtime's own dynamic quantisation takes one scale for a whole tensor, that is for a whole batch: the loudest
-stream would change what the others get. Most products here have a constant scale instead, measured on speech; those
-that read what GELU gives, whose rows differ most, have a scale for each row.
+ONNX Runtime's own dynamic quantisation takes one scale for a whole tensor, that is for a whole batch. In a step of many
+streams the loudest one would change what the others get: most products there have a constant scale instead, measured on
+speech; those that read what GELU gives, whose rows differ most, have a scale for each row.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Operand:
 
     Attributes:
         values: name of the tensor.
-        scale: name of its constant scale; "" in fp32.
+        scale: name of its scale; "" in fp32.
         zero: name of what stands for 0 in it; "" in fp32.
         rows: name of float32[rows…, 1] that its values are still to be multiplied with; "" if there is none.
     """
@@ -51,16 +51,24 @@ class Products(Protocol):
         """Activations, made ready for all products that read them; `place` is the module that does."""
         ...
 
-    def row_operand(self, x: str) -> Operand:
-        """The same of what GELU gives, by its rows."""
-        ...
-
     def matrices(self, name: str, matrix: Floats, parts: int = 1) -> list[tuple[str, str]]:
         """A constant [k, m] in so many equal parts by columns: the name of each, and of its scale ("" in fp32)."""
         ...
 
-    def product(self, operand: Operand, matrix: tuple[str, str], bias: str) -> str:
+    def table(self, name: str, rows: Floats) -> tuple[str, str]:
+        """A constant [m, k] to look rows up in: its name, and that of their scales [m, 1] ("" in fp32)."""
+        ...
+
+    def product(self, operand: Operand, matrix: tuple[str, str], bias: str = "") -> str:
         """The name of float32[rows…, m]."""
+        ...
+
+
+class StepProducts(Products, Protocol):
+    """What the graph of a step needs beside these."""
+
+    def row_operand(self, x: str) -> Operand:
+        """Activations that GELU gives, by their rows."""
         ...
 
     def without_middle(self, place: str, bias: str) -> str:
@@ -90,9 +98,14 @@ class FloatProducts:
         """As they are."""
         return [(part, "") for part in _split(self._graph, self._graph.constant(name, matrix), 1, parts)]
 
-    def product(self, operand: Operand, matrix: tuple[str, str], bias: str) -> str:
-        """Two nodes."""
-        return self._graph.add("Add", [self._graph.add("MatMul", [operand.values, matrix[0]]), bias])
+    def table(self, name: str, rows: Floats) -> tuple[str, str]:
+        """As it is."""
+        return self._graph.constant(name, rows), ""
+
+    def product(self, operand: Operand, matrix: tuple[str, str], bias: str = "") -> str:
+        """Two nodes, or one without a bias."""
+        found = self._graph.add("MatMul", [operand.values, matrix[0]])
+        return self._graph.add("Add", [found, bias]) if bias else found
 
     def without_middle(self, place: str, bias: str) -> str:
         """As it is."""
@@ -103,11 +116,49 @@ class FloatProducts:
         return bias
 
 
-class WholeProducts:
+class _IntegerProducts:
     """In int8: a matrix has a scale for each column; its integers stand in the graph under `name`_whole."""
 
+    def __init__(self, graph: GraphWriter) -> None:
+        self._graph = graph
+
+    def matrices(self, name: str, matrix: Floats, parts: int = 1) -> list[tuple[str, str]]:
+        """int8; the parts are cut out by nodes that ONNX Runtime computes when it loads the graph."""
+        graph, (whole, scale) = self._graph, _whole(matrix)
+        wholes = _split(graph, graph.constant(f"{name}_whole", whole), 1, parts)
+        scales = _split(graph, graph.constant(f"{name}_scale", scale), 0, parts)
+        return list(zip(wholes, scales, strict=True))
+
+    def table(self, name: str, rows: Floats) -> tuple[str, str]:
+        """int8, with a scale for each row."""
+        whole, scale = _whole(rows.T)
+        return self._graph.constant(f"{name}_whole", whole.T), self._graph.constant(f"{name}_scale", scale[:, None])
+
+    def product(self, operand: Operand, matrix: tuple[str, str], bias: str = "") -> str:
+        """One node, or three where the rows have scales."""
+        inputs = [operand.values, matrix[0], operand.scale, matrix[1], operand.zero]
+        if not operand.rows:
+            inputs += ["", bias] if bias else []
+            return self._graph.add("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
+        shares = self._graph.add("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
+        return self._graph.add("Add", [self._graph.add("Mul", [shares, operand.rows]), bias])
+
+
+class DynamicProducts(_IntegerProducts):
+    """In int8: what is multiplied has one scale, found in each run."""
+
+    def operand(self, place: str, x: str) -> Operand:
+        """uint8; ONNX Runtime makes one node of it and of a product that alone reads it."""
+        names = [f"{place}_{part}" for part in ("quantised", "step", "zero")]
+        return Operand(*self._graph.add_many("DynamicQuantizeLinear", [x], names))
+
+
+class WholeProducts(_IntegerProducts):
+    """In int8: what is multiplied has scales that do not depend on the rest of the batch."""
+
     def __init__(self, graph: GraphWriter, ranges: Mapping[str, ActivationRange]) -> None:
-        self._graph, self._ranges = graph, ranges
+        super().__init__(graph)
+        self._ranges = ranges
 
     def operand(self, place: str, x: str) -> Operand:
         """uint8 by a constant scale; what lies beyond the range is clipped."""
@@ -127,23 +178,6 @@ class WholeProducts:
         zero = graph.constant("gelu_zero", np.array(_BELOW_ZERO, np.uint8))
         shares = graph.add("Div", [x, rows])
         return Operand(graph.add("QuantizeLinear", [shares, scale, zero]), scale, zero, rows)
-
-    def matrices(self, name: str, matrix: Floats, parts: int = 1) -> list[tuple[str, str]]:
-        """int8; the parts are cut out by nodes that ONNX Runtime computes when it loads the graph."""
-        scale = np.maximum(np.abs(matrix).max(axis=0) / _MOST, _LEAST_SCALE).astype(np.float32)
-        whole = np.clip(np.round(matrix / scale), -_MOST, _MOST).astype(np.int8)
-        graph = self._graph
-        wholes = _split(graph, graph.constant(f"{name}_whole", whole), 1, parts)
-        scales = _split(graph, graph.constant(f"{name}_scale", scale), 0, parts)
-        return list(zip(wholes, scales, strict=True))
-
-    def product(self, operand: Operand, matrix: tuple[str, str], bias: str) -> str:
-        """One node, or three where the rows have scales."""
-        inputs = [operand.values, matrix[0], operand.scale, matrix[1], operand.zero]
-        if not operand.rows:
-            return self._graph.add("MatMulIntegerToFloat", [*inputs, "", bias], domain=MICROSOFT)
-        shares = self._graph.add("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
-        return self._graph.add("Add", [self._graph.add("Mul", [shares, operand.rows]), bias])
 
     def without_middle(self, place: str, bias: str) -> str:
         """Computed when the graph is loaded: the bias itself stays in the graph."""
@@ -165,3 +199,9 @@ def _split(graph: GraphWriter, name: str, axis: int, parts: int) -> list[str]:
     if parts == 1:
         return [name]
     return graph.add_many("Split", [name], [f"{name}_{i}" for i in range(parts)], axis=axis, num_outputs=parts)
+
+
+def _whole(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """int8[k, m] and the scale of each column."""
+    scale = np.maximum(np.abs(matrix).max(axis=0) / _MOST, _LEAST_SCALE).astype(np.float32)
+    return np.clip(np.round(matrix / scale), -_MOST, _MOST).astype(np.int8), scale

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from streaming.encoding.block_shape import OUTPUTS, keys_of, values_of
 from training.export.graph_writer import MICROSOFT, GraphWriter
-from training.export.products import Operand, Products, split_constant
+from training.export.products import Operand, StepProducts, split_constant
 from training.models.block_encoder import HEAD_REACH, MEL_BINS, BlockEncoder, BlockLayer
 from training.models.heads import AlignmentHead, ResidualConvolution
 
@@ -36,7 +36,7 @@ class StepWriter:
         encoder: whose weights go in.
     """
 
-    def __init__(self, graph: GraphWriter, products: Products, encoder: BlockEncoder) -> None:
+    def __init__(self, graph: GraphWriter, products: StepProducts, encoder: BlockEncoder) -> None:
         self._graph, self._products, self._encoder = graph, products, encoder
         heads = encoder.each_layer()[0].heads
         # Of keys and values, after time.

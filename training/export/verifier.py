@@ -9,18 +9,19 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from streaming.spotting.verifier import END, GRAPH_FILE, START
-from training.export.graphs import export_graph, quantise, run_graph
+from training.export.graph_writer import GraphWriter
+from training.export.graphs import run_graph
+from training.export.products import DynamicProducts, FloatProducts
+from training.export.verifier_writer import VerifierWriter
 from training.models.verifier import FAR_BELOW, SpanVerifier
 
 _LOWER_CASE = re.compile(r"Ġ?[a-z']*")
 # Some copies of Whisper's tokenizer lack the first merge of all.
 _FIRST_MERGE = ["Ġ", "t"]
 _FULL_FILE = "verifier.fp32.onnx"
-# A row of zeros has no scale.
-_LEAST_WEIGHT = 1e-12
 _EXAMPLE_TEXTS = (" glossary", " stochastic gradient descent", " ion", " saint giles")
 _UNUSED = ("normalizer", "post_processor", "truncation", "padding")
 
@@ -58,24 +59,6 @@ def lower_case_tokens(tokenizer: dict[str, Any], most: int, start: int, end: int
     return small, [start, end, *(old[name] for name in names)]
 
 
-class VerifierGraph(nn.Module):
-    """`SpanVerifier` as served: the rows of its embedding are kept in int8, each with its own scale."""
-
-    def __init__(self, verifier: SpanVerifier) -> None:
-        super().__init__()
-        self.verifier = verifier
-        weight = verifier.embed_tokens.weight.detach()
-        scale = weight.abs().amax(dim=1, keepdim=True).clamp(min=_LEAST_WEIGHT) / 127
-        self.register_buffer("scale", scale)
-        self.register_buffer("rows", (weight / scale).round().to(torch.int8))
-
-    def forward(self, frames: Tensor, outside: Tensor, tokens: Tensor) -> Tensor:
-        rows, scale = self.get_buffer("rows"), self.get_buffer("scale")
-        embedded = rows[tokens[:, :-1]].float() * scale[tokens[:, :-1]]
-        scores: Tensor = self.verifier.score(frames, outside, embedded, tokens[:, 1:])
-        return scores
-
-
 @dataclass(frozen=True, slots=True)
 class VerifierPart:
     """A verifier and the `tokenizer.json` that goes with its vocabulary."""
@@ -85,26 +68,16 @@ class VerifierPart:
 
 
 def export_verifier(verifier: SpanVerifier, work: Path) -> Path:
-    """Write the graph in fp32 and in int8 into `work`; returns the int8 file."""
+    """Write the graph in fp32 and in int8 into `work`; returns the int8 file.
+
+    A verifier that was read back from an int8 graph gets the same integers and scales again.
+    """
     full, small = work / _FULL_FILE, work / GRAPH_FILE
-    width = verifier.config.width
-    export_graph(
-        VerifierGraph(verifier),
-        {
-            "frames": torch.randn(1, 40, width),
-            "outside": torch.zeros(3, 40),
-            "tokens": torch.tensor([[START, 5, 6, 7, END]] * 3),
-        },
-        full,
-        ["log_probs"],
-        {
-            "frames": {1: "t"},
-            "outside": {0: "n", 1: "t"},
-            "tokens": {0: "n", 1: "l"},
-            "log_probs": {0: "n", 1: "m"},
-        },
-    )
-    quantise(full, small)
+    for path in (full, small):
+        graph = GraphWriter()
+        products = FloatProducts(graph) if path == full else DynamicProducts(graph)
+        VerifierWriter(graph, products, verifier).write()
+        graph.save(path)
     return small
 
 

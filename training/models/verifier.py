@@ -90,18 +90,14 @@ class SpanVerifier(nn.Module):
         Returns:
             float32[n, l]: log-probability of token i + 1 after those before it.
         """
-        return self.score(frames, outside, self.embed_tokens(tokens[:, :-1]), tokens[:, 1:])
-
-    def score(self, frames: Tensor, outside: Tensor, embedded: Tensor, wanted: Tensor) -> Tensor:
-        """The same of tokens that are embedded already: float32[n, l, width]; `wanted` int64[n, l] come after them."""
-        length = embedded.shape[1]
-        x = embedded + self.embed_positions.weight[:length]
-        causal = torch.full((length, length), FAR_BELOW, device=embedded.device).triu(1)[None, None]
+        length = tokens.shape[1] - 1
+        x = self.embed_tokens(tokens[:, :-1]) + self.embed_positions.weight[:length]
+        causal = torch.full((length, length), FAR_BELOW, device=x.device).triu(1)[None, None]
         heard = outside[:, None, None, :]
         for layer in self.layers:
             x = layer(x, causal, frames, heard)
         logits: Tensor = self.layer_norm(x) @ self.embed_tokens.weight.T
-        return logits.log_softmax(dim=2).gather(2, wanted[:, :, None])[:, :, 0]
+        return logits.log_softmax(dim=2).gather(2, tokens[:, 1:, None])[:, :, 0]
 
 
 def from_whisper(weights: dict[str, Tensor], kept: Tensor, config: VerifierConfig) -> SpanVerifier:

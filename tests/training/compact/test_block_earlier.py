@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 
 from streaming.encoding.block_shape import BlockShape
 from streaming.model_folder import ModelFolder
+from tests.training.export.traced_verifier import trace_verifier
 from training.compact.block_earlier import read_teacher, read_verifier
 from training.compact.recipe import StageError
 from training.export.activation_ranges import measure_ranges
@@ -39,12 +41,13 @@ def folder(path: Path, files: dict[str, Path | bytes]) -> ModelFolder:
     return ModelFolder.load(path)
 
 
-def test_a_verifier_comes_back(tmp_path: Path) -> None:
-    """Every weight within half a step of its int8 row or column, and with them what it gives."""
+@pytest.mark.parametrize("export", [export_verifier, trace_verifier])
+def test_a_verifier_comes_back(export: Callable[[SpanVerifier, Path], Path], tmp_path: Path) -> None:
+    """Every weight within half a step of its int8 row or column, and with them what it gives: of a graph old or new."""
     verifier = trained()
     tokens: dict[str, Any] = {"model": {"vocab": {}}}
     files: dict[str, Path | bytes] = {
-        "verifier.onnx": export_verifier(verifier, tmp_path),
+        "verifier.onnx": export(verifier, tmp_path),
         "verifier_tokens.json": json.dumps(tokens).encode(),
     }
     part = read_verifier(folder(tmp_path / "model", files))

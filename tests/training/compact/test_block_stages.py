@@ -12,6 +12,8 @@ from streaming.encoding.block_shape import BlockShape
 from streaming.index.background import unpack_background
 from streaming.model_folder import ModelFolder
 from streaming.spotting.span_hubs import HUBS_FILE, hubs_of
+from streaming.spotting.verifier import OnnxVerifier
+from tests.training.export.traced_verifier import trace_verifier
 from training.compact import block_stages, served_stages, stages
 from training.compact.__main__ import main
 from training.compact.block_earlier import read_teacher, read_verifier
@@ -24,7 +26,7 @@ from training.compact.train_blocks import BlockTrainingConfig
 from training.compact.train_verifier import VerifierSchedule
 from training.export.folder import uncalibrated, write_model_folder
 from training.export.graphs import export_graph
-from training.export.verifier import export_verifier, lower_case_tokens
+from training.export.verifier import lower_case_tokens
 from training.models.block_encoder import BlockEncoder
 from training.models.heads import HeadConfig, SpanTower
 from training.models.verifier import SpanVerifier, VerifierConfig
@@ -54,7 +56,7 @@ def teacher(folder: ModelFolder) -> BlockEncoder:
 
 @pytest.fixture
 def materials(tmp_path: Path, whisper_tokenizer: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Materials:
-    """Three readers of noise with a word each half second, and an earlier model whose decoder is a small one."""
+    """Three readers of noise with a word each half second, and an earlier model whose decoder is a small one, in a traced graph."""
     monkeypatch.setattr(block_stages, "read_teacher", teacher)
     rng = np.random.default_rng(0)
     rows = []
@@ -71,7 +73,7 @@ def materials(tmp_path: Path, whisper_tokenizer: dict[str, Any], monkeypatch: py
     for parameter in verifier.parameters():
         # The export would join weights that are equal.
         parameter.data += 0.05 * torch.randn(parameter.shape)
-    files: dict[str, Path | bytes] = {"verifier.onnx": export_verifier(verifier, tmp_path)}
+    files: dict[str, Path | bytes] = {"verifier.onnx": trace_verifier(verifier, tmp_path)}
     files |= {"audio.onnx": b"a", "g2p.onnx": b"g", "text.onnx": b"t", "background.npy": b"b"}
     files["spans.onnx"] = tmp_path / "spans.onnx"
     axes = {"pooled": {0: "n"}, "vectors": {0: "n"}}
@@ -124,6 +126,23 @@ def check_rewritten(materials: Materials, made: ModelFolder) -> None:
         torch.testing.assert_close(weight, before[name], rtol=1e-6, atol=0)
     with pytest.raises(StageError, match="does not hear blocks"):
         block_stages.rewriting_step(materials, RECIPE, block_stages.earlier_folder(materials).path)
+
+
+def test_a_verifier_is_written_anew(materials: Materials) -> None:
+    """It gives what it gave, all else stays, and a graph that was written already stays the same to the last byte."""
+    path = materials.work / "model"
+    before, spec = ModelFolder.load(path), json.loads((path / "spec.json").read_text("utf-8"))
+    served_stages.rewriting_verifier(materials, path)
+    after = ModelFolder.load(path)
+    assert {name for name in before.contents if after.contents[name] != before.contents[name]} == {"verifier.onnx"}
+    again = json.loads((path / "spec.json").read_text("utf-8"))
+    assert {key for key in spec if again[key] != spec[key]} == {"sha256", "spec_sha256"}
+    hidden = np.random.default_rng(2).standard_normal((50, WIDTH)).astype(np.float32)
+    spans, texts = [(3, 20), (10, 40)], ["dog", "cat and dog"]
+    for old, new in zip(*(OnnxVerifier(one).log_probs(hidden, spans, texts) for one in (before, after)), strict=True):
+        np.testing.assert_allclose(new, old, atol=1e-3)
+    served_stages.rewriting_verifier(materials, path)
+    assert ModelFolder.load(path).contents == after.contents
 
 
 def check_going_on(materials: Materials, made: ModelFolder, target: Path) -> None:
@@ -213,3 +232,18 @@ def test_command_line_runs_the_stages(
     assert given.earlier == Path("there")
     assert (recipe.blocks.steps, recipe.block_verifier.schedule.steps) == (5, 6)
     assert recipe.served_verifier.schedule.steps == 7
+
+
+def test_command_line_rewrites_a_verifier(
+    materials: Materials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one in the folder that is named, or else the one that the stage export-blocks wrote."""
+    seen: list[Path] = []
+    monkeypatch.setattr(served_stages, "rewriting_verifier", lambda _, model: seen.append(model))
+    threads = torch.get_num_threads()
+    options = ["--work", materials.work, "--data", materials.data, "--dictionary", materials.dictionary]
+    options += ["--whisper", "nowhere"]
+    for more in ([], ["--model", tmp_path / "named"]):
+        main(["rewrite-verifier", *map(str, options + more)])
+    torch.set_num_threads(threads)
+    assert seen == [materials.work / "block-model", tmp_path / "named"]
