@@ -41,16 +41,24 @@ class Pace:
 class PacingConfig:
     """When a session gives something up.
 
+    A short wait, such as another process makes, is made up for at once; only a machine that is too slow stays behind.
+
     Attributes:
-        raise_at_s: lag from which it decides on every second hop; from twice of it, on every fourth.
+        raise_at_s: lag from which it decides on every second hop where it stays for `raise_after_s` of audio.
+        raise_after_s: that audio.
+        raise_at_once_s: lag from which it does so at once.
+        raise_more_at_s: lag from which it decides on every fourth hop.
         skip_at_s: lag from which it leaves windows out.
         restore_below_s: lag under which it goes one step back.
         hold_s: audio between two steps.
     """
 
-    raise_at_s: float = 1.0
+    raise_at_s: float = 0.3
+    raise_after_s: float = 0.5
+    raise_at_once_s: float = 1.0
+    raise_more_at_s: float = 2.0
     skip_at_s: float = 3.0
-    restore_below_s: float = 0.3
+    restore_below_s: float = 0.1
     hold_s: float = 1.0
 
 
@@ -64,6 +72,7 @@ class Pacer:
         self._config = config or PacingConfig()
         self._step = 0
         self._stepped_at_s = 0.0
+        self._behind_since_s: float | None = None
 
     @property
     def pace(self) -> Pace:
@@ -72,13 +81,24 @@ class Pacer:
 
     def update(self, lag_s: float, received_s: float) -> Pace:
         """What holds from here on, at this lag and after so much audio."""
-        config = self._config
-        wanted = sum(lag_s > bound for bound in (config.raise_at_s, 2 * config.raise_at_s, config.skip_at_s))
+        config, wanted = self._config, self._wanted(lag_s, received_s)
         held = received_s - self._stepped_at_s >= config.hold_s or not self._stepped_at_s
         if held and (wanted > self._step or (lag_s < config.restore_below_s and self._step)):
             self._step += 1 if wanted > self._step else -1
             self._stepped_at_s = received_s
         return self.pace
+
+    def _wanted(self, lag_s: float, received_s: float) -> int:
+        """The step that the lag asks for."""
+        config = self._config
+        if lag_s <= config.raise_at_s:
+            self._behind_since_s = None
+            return 0
+        if self._behind_since_s is None:
+            self._behind_since_s = received_s
+        bounds = (config.raise_at_once_s, config.raise_more_at_s, config.skip_at_s)
+        stays = received_s - self._behind_since_s >= config.raise_after_s
+        return max(int(stays), sum(lag_s > bound for bound in bounds))
 
 
 class LagMeter:

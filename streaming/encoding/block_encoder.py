@@ -3,7 +3,8 @@
 The encoder hears whole blocks, each with some frames after it (`training.models.block_encoder`). What is asked for is
 the newest context all the same, as from an encoder that hears each context anew: its older frames are remembered, its
 newest ones provisional. What was not asked for is caught up with while the context still holds it, two blocks in one
-step where two wait, which costs little more than one: so who asks half as often pays half as much. After a longer
+step where two wait, which costs little more than one: so who asks half as often pays half as much, and a stream that
+is behind catches up in steps of four. After a longer
 stretch (silence, an overloaded machine) the stream begins anew a little before what is asked for.
 """
 
@@ -27,8 +28,8 @@ Floats = NDArray[np.float32]
 
 # A stream that begins anew hears so many blocks before what is asked for.
 _ANEW = 3
-# So many blocks that wait are heard in one step.
-_TOGETHER = 2
+# So many blocks that wait are heard in one step; more would save nothing.
+_TOGETHER = 4
 
 
 class Steps(Protocol):

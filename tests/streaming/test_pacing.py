@@ -6,7 +6,7 @@ from streaming.pacing import LagMeter, Pace, Pacer, RateBucket
 def test_a_pacer_gives_up_step_by_step_and_takes_it_back() -> None:
     """Complaint 1: as the lag grows it decides less often, then leaves windows out; one step for a second of audio."""
     pacer = Pacer()
-    lags = [0.0, 1.5, 1.5, 2.5, 2.5, 3.5, 3.5, 0.1, 0.1, 0.1, 0.1, 0.1]
+    lags = [0.0, 1.5, 1.5, 2.5, 2.5, 3.5, 3.5, 0.0, 0.0, 0.0, 0.0, 0.0]
     states = [pacer.update(lag, received_s=float(at)) for at, lag in enumerate(lags, start=1)]
     two, four, skipping = Pace(2), Pace(4), Pace(4, skips=True)
     assert states == [Pace(), two, two, four, four, skipping, skipping, four, two, Pace(), Pace(), Pace()]
@@ -24,6 +24,22 @@ def test_a_lag_in_between_changes_nothing() -> None:
     pacer = Pacer()
     pacer.update(1.5, received_s=1.0)
     assert [pacer.update(0.6, received_s=float(at)) for at in range(2, 6)] == [Pace(2)] * 4
+    assert [pacer.update(0.2, received_s=float(at)) for at in range(6, 9)] == [Pace(2)] * 3
+
+
+def test_who_stays_behind_decides_less_often_before_it_hurts() -> None:
+    """A third of a second behind for half a second of audio; what comes a moment later is another wait."""
+    pacer = Pacer()
+    lags = [0.4, 0.4, 0.4, 0.4, 0.2, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4]
+    paces = [pacer.update(lag, received_s=5 + 0.1 * at) for at, lag in enumerate(lags)]
+    assert paces == [Pace()] * 10 + [Pace(2)] * 2
+
+
+def test_a_short_wait_changes_nothing() -> None:
+    """Another process takes the core for most of a second; the audio that waited is worked on within 0.4 s of it."""
+    pacer = Pacer()
+    paces = [pacer.update(lag, received_s=5 + 0.1 * at) for at, lag in enumerate([0.9, 0.7, 0.5, 0.35, 0.1, 0.0])]
+    assert set(paces) == {Pace()}
 
 
 def test_audio_in_real_time_lags_by_how_long_it_waits() -> None:
