@@ -78,10 +78,13 @@ class LayeredIndex:
 
     def vectors_of(self, forms: NDArray[np.integer] | Sequence[int]) -> NDArray[np.float32]:
         """The vectors of some forms, float32[n, dim], unit norm."""
-        vectors = np.zeros((len(forms), self.dim), np.float32)
-        for row, form in enumerate(forms):
-            depth, own = self._own_form(int(form))
-            vectors[row] = self._layers[depth].vectors_of([own])[0]
+        asked = np.asarray(forms, np.int64).reshape(-1)
+        depths = np.searchsorted(self._first_form, asked, side="right") - 1
+        vectors = np.zeros((len(asked), self.dim), np.float32)
+        for depth in np.unique(depths).tolist():
+            rows = np.flatnonzero(depths == depth)
+            own = self._visible[depth][asked[rows] - self._first_form[depth]]
+            vectors[rows] = self._layers[depth].vectors_of(own)
         return vectors
 
     def search(self, queries: NDArray[np.float32], top_k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -89,6 +89,8 @@ def test_layers_are_the_index_of_what_is_left(
         assert (layers.background[at] == index.background[number]).all()
     vectors = np.stack([index.vectors_of([number])[0] for _, index, number in visible])
     assert (layers.vectors_of(range(len(visible))) == vectors).all()
+    mixed = np.random.default_rng(seed).integers(0, len(visible), 9)
+    assert (layers.vectors_of(mixed) == vectors[mixed]).all()
     query = np.random.default_rng(seed).standard_normal((3, DIM)).astype(np.float32)
     ids, cosines = layers.search(query, top_k)
     expected = np.sort(query @ vectors.T, axis=1)[:, ::-1][:, :top_k]
