@@ -13,10 +13,11 @@ from streaming.session import Output, Session, open_session
 from streaming.sessions.recorded_files import Resumption
 from streaming.sessions.recorded_session import Received, RecordedSession
 from streaming.sessions.session_settings import LATEST
-from streaming.wire.messages import Begin, Error, Lag, ServerMessage
+from streaming.wire.messages import Begin, Error, Lag, ServerMessage, Warning
 
 # Positions are rounded to milliseconds where a session says how far behind it is.
 _ROUNDING_S = 0.0005
+_FAR_BEHIND_S = 60.0
 
 SameVersion: TypeAlias = Callable[[str, str], bool]
 """Whether the glossary versions of two names hold the same."""
@@ -69,8 +70,7 @@ def replay(recording: RecordedSession, model_id: str, load: LoadGlossary, is_sam
     glossaries = ReplayedGlossaries(load)
     glossaries.move_to(moves[0])
     session, said = _open(recording, begin, glossaries)
-    lags = [message for message in recording.messages if isinstance(message, Lag)]
-    said += _heard_again(recording, session, _Timeline(glossaries, moves[1:], lags))
+    said += _heard_again(recording, session, _Timeline(glossaries, moves[1:], pace_steps(recording.messages)))
     before = products(recording.messages)
     after = products(output for output in said if isinstance(output, ServerMessage))
     found = differences(before, after)
@@ -89,13 +89,39 @@ def replay(recording: RecordedSession, model_id: str, load: LoadGlossary, is_sam
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PaceStep:
+    """The session decided less often from `at_s` of its audio on, or took that back."""
+
+    at_s: float
+    is_slower: bool
+
+
+def pace_steps(messages: Sequence[ServerMessage]) -> list[PaceStep]:
+    """Where a session fell behind by a step or caught up by one: a warning tells which, the `Lag` after it where.
+
+    How far it was behind in between is not told, and by which lags a server decides is its own affair.
+    """
+    steps, code = [], ""
+    for message in messages:
+        match message:
+            case Warning(code="degraded_hop" | "restored_hop" as told):
+                code = told
+            case Lag() if code:
+                steps.append(PaceStep(message.audio_processed_s, code == "degraded_hop"))
+                code = ""
+    return steps
+
+
 class _Timeline:
     """What happened to the session beside its frames, by the audio clock."""
 
-    def __init__(self, glossaries: ReplayedGlossaries, moves: Sequence[GlossaryMove], lags: Sequence[Lag]) -> None:
+    def __init__(
+        self, glossaries: ReplayedGlossaries, moves: Sequence[GlossaryMove], steps: Sequence[PaceStep]
+    ) -> None:
         self._glossaries = glossaries
         self._moves = list(reversed(moves))
-        self._lags = list(reversed(lags))
+        self._steps = list(reversed(steps))
 
     def reach(self, session: Session) -> list[Output]:
         """Let happen what did before the next frame; what the session says to it."""
@@ -103,8 +129,9 @@ class _Timeline:
         while self._moves and self._moves[-1].at_s <= now_s:
             self._glossaries.move_to(self._moves.pop())
         said: list[Output] = []
-        while self._lags and self._lags[-1].audio_processed_s <= now_s:
-            said += session.pace(self._lags.pop().lag_s)
+        while self._steps and self._steps[-1].at_s <= now_s:
+            # One step at a time is taken, however far behind.
+            said += session.pace(_FAR_BEHIND_S if self._steps.pop().is_slower else 0.0)
         return said
 
 

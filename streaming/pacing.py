@@ -71,7 +71,7 @@ class Pacer:
     def __init__(self, config: PacingConfig | None = None) -> None:
         self._config = config or PacingConfig()
         self._step = 0
-        self._stepped_at_s = 0.0
+        self._stepped_at_s: float | None = None
         self._behind_since_s: float | None = None
 
     @property
@@ -82,7 +82,7 @@ class Pacer:
     def update(self, lag_s: float, received_s: float) -> Pace:
         """What holds from here on, at this lag and after so much audio."""
         config, wanted = self._config, self._wanted(lag_s, received_s)
-        held = received_s - self._stepped_at_s >= config.hold_s or not self._stepped_at_s
+        held = self._stepped_at_s is None or received_s - self._stepped_at_s >= config.hold_s
         if held and (wanted > self._step or (lag_s < config.restore_below_s and self._step)):
             self._step += 1 if wanted > self._step else -1
             self._stepped_at_s = received_s

@@ -2,10 +2,9 @@
 
 The encoder hears whole blocks, each with some frames after it (`training.models.block_encoder`). What is asked for is
 the newest context all the same, as from an encoder that hears each context anew: its older frames are remembered, its
-newest ones provisional. What was not asked for is caught up with while the context still holds it, two blocks in one
-step where two wait, which costs little more than one: so who asks half as often pays half as much, and a stream that
-is behind catches up in steps of four. After a longer
-stretch (silence, an overloaded machine) the stream begins anew a little before what is asked for.
+newest ones provisional. What was not asked for is caught up with while the context still holds it, up to four blocks
+in one step, which cost less than so many steps: so who asks half as often pays half as much, and who is behind catches
+up. After a longer stretch (silence, an overloaded machine) the stream begins anew a little before what is asked for.
 """
 
 from typing import Protocol

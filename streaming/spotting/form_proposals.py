@@ -49,7 +49,7 @@ class ComparedForms:
         chosen, compared = np.arange(len(self._hubness)), _COMPARED * most
         if len(chosen) > compared:
             roughly = ((spans @ self._turn) @ self._turned).max(axis=0) - self._hubness
-            # In their order, so that of equally near ones the first is taken.
+            # In the order of the index, as they stand where all are compared at once.
             chosen = np.sort(np.argpartition(-roughly, compared)[:compared])
         score = (spans @ index.vectors_of(chosen).T).max(axis=0) - self._hubness[chosen]
         return chosen[np.argsort(-score, kind="stable")[:most]]

@@ -11,20 +11,35 @@ from streaming.spotting.form_search import IndexTables
 Made = TypeVar("Made")
 
 
+class _Place(Generic[Made]):
+    """Where what is made of one index will stand."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made: Made | None = None
+
+
 class PerIndex(Generic[Made]):
-    """What `make` makes of each index, made when it is first asked for, kept for as long as its index lives."""
+    """What `make` makes of each index, made when it is first asked for, kept for as long as its index lives.
+
+    Who asks for another index does not wait for it.
+    """
 
     def __init__(self, make: Callable[[SearchedIndex], Made]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._made: WeakKeyDictionary[SearchedIndex, Made] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[SearchedIndex, _Place[Made]] = WeakKeyDictionary()
 
     def of(self, index: SearchedIndex) -> Made:
         """The same for all who ask; must not refer to the index, which would then live for ever."""
         with self._lock:
-            if index not in self._made:
-                self._made[index] = self._make(index)
-            return self._made[index]
+            place = self._places.get(index)
+            if place is None:
+                place = self._places[index] = _Place()
+        with place.lock:
+            if place.made is None:
+                place.made = self._make(index)
+            return place.made
 
 
 def made_once(tables: IndexTables) -> IndexTables:

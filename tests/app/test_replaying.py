@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.replay_lines import print_replay
-from app.replaying import Replay, replay
+from app.replaying import PaceStep, Replay, pace_steps, replay
 from streaming.background_files import BackgroundFiles
 from streaming.errors import RecordingError
+from streaming.pacing import PaceState
 from streaming.protocol import CloseCode, Limits, encode
 from streaming.session import Close, Output, ServedGlossary, open_session, refusal
 from streaming.sessions.catalogue import Catalogue
@@ -18,7 +19,7 @@ from streaming.sessions.recorded_session import RecordedSession, session_folders
 from streaming.sessions.recording import SessionRecorder
 from streaming.testing import ToneIndex, synthetic_pcm, tone_glossary, tone_index
 from streaming.wire.client_messages import CloseStream, Configure, Finalize
-from streaming.wire.messages import Error, GlossaryUpdated, Lag, TermHint
+from streaming.wire.messages import Error, GlossaryUpdated, Lag, ServerMessage, TermHint, Warning
 
 SPEECH = synthetic_pcm([(0, 400), (900, 600), (0, 700), (1700, 300), (0, 500), (1700, 400), (0, 900)])
 
@@ -145,6 +146,38 @@ def test_a_replay_falls_behind_where_the_server_did(tmp_path: Path) -> None:
     recording = recorded.close()
     assert len(recorded.hints) < 6
     assert _replay(recording).differences == ()
+
+
+@pytest.mark.parametrize("lags", [[0.5] * 60, [0.6] * 30 + [2.5] * 20 + [0.0] * 60, [1.5] * 10 + [0.2] * 50])
+def test_a_replay_falls_behind_for_as_long(tmp_path: Path, lags: list[float]) -> None:
+    """Told are only the steps; what decided them, frame after frame, is not."""
+    recorded = Recorded(tmp_path)
+    speech = synthetic_pcm([(900, 400), (0, 600)]) * (len(lags) // 10)
+    for number, lag_s in enumerate(lags):
+        recorded.hear(speech[3200 * number : 3200 * (number + 1)])
+        recorded.tell(recorded.session.pace(lag_s))
+    recording = recorded.close()
+    kept = [step.is_slower for step in pace_steps(recording.messages)]
+    assert kept[0]
+    assert kept.count(False) == (2 if 0.0 in lags else 0)
+    assert _replay(recording).differences == ()
+
+
+def test_what_a_server_of_other_bounds_gave_up_is_given_up_again() -> None:
+    """Old servers took a step back below 0.3 s: the warnings tell it, whatever the lag."""
+    messages: list[ServerMessage] = [
+        Warning(seq=3, code="degraded_hop", message=""),
+        _lag(4, 2.0, 1.5, "degraded"),
+        _lag(5, 12.0, 0.5, "degraded"),
+        Warning(seq=6, code="restored_hop", message=""),
+        Warning(seq=7, code="backpressure", message=""),
+        _lag(8, 14.0, 0.25, "ok"),
+    ]
+    assert pace_steps(messages) == [PaceStep(2.0, True), PaceStep(14.0, False)]
+
+
+def _lag(seq: int, at_s: float, lag_s: float, state: PaceState) -> Lag:
+    return Lag(seq=seq, audio_received_s=at_s, audio_processed_s=at_s, lag_s=lag_s, dropped_windows=0, state=state)
 
 
 def test_a_replay_follows_the_glossary_where_the_session_did(tmp_path: Path) -> None:

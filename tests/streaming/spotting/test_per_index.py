@@ -1,7 +1,9 @@
 """Streams over one index share what is made of it; an index that is gone takes that with it."""
 
 import gc
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -40,6 +42,28 @@ def test_what_is_made_goes_with_its_index() -> None:
     del index
     gc.collect()
     assert (bank(), proposals()) == (None, None)
+
+
+def test_who_asks_for_another_index_does_not_wait() -> None:
+    """A session over a small glossary opens while the tables of a large one are made; those who want it wait."""
+    large, small, begun, end = _index(), _index(), threading.Event(), threading.Event()
+    made: list[SearchedIndex] = []
+
+    def make(index: SearchedIndex) -> FormBank:
+        made.append(index)
+        if index is large:
+            begun.set()
+            assert end.wait(30)
+        return _bank_of(index)
+
+    banks = PerIndex(make)
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(banks.of, large) for _ in range(2)]
+        assert begun.wait(30)
+        assert banks.of(small) is not None
+        end.set()
+        assert waiting[0].result(30) is waiting[1].result(30)
+    assert made == [large, small]
 
 
 def test_tables_are_made_once_for_all_streams() -> None:
