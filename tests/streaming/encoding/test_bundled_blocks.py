@@ -14,6 +14,9 @@ from streaming.errors import ModelError
 from streaming.model_folder import BUNDLED, ModelFolder
 from tests.streaming.encoding.block_streams import Floats, noise
 
+# As one asks who asks at each block, at each decision, and who is behind.
+HOPS = (1, 2, 4)
+
 
 @pytest.fixture(scope="module")
 def bundled() -> BlockEncoders:
@@ -33,15 +36,15 @@ def hops_of(encoder: BlockFrameEncoder, audio: Floats, blocks: int = 1) -> list[
 
 
 def test_sessions_that_share_steps_hear_what_they_hear_alone(bundled: BlockEncoders) -> None:
-    """To the last bit, whoever else is in the batch; those who ask for two blocks at a time beside the others too."""
+    """To the last bit, whoever else is in the batch; those who ask for two or four blocks at a time beside the others too."""
     voices = [noise(12 * 5120, seed) * (1 + seed) for seed in range(6)]
-    alone = [hops_of(bundled.open(), voice, 1 + at % 2) for at, voice in enumerate(voices)]
+    alone = [hops_of(bundled.open(), voice, HOPS[at % 3]) for at, voice in enumerate(voices)]
     sizes, slots = list[int](), ComputeSlots(1)
     shared = BatchingBlocks(bundled, slots, on_batch=sizes.append)
     together: dict[int, list[EncodedContext]] = {}
 
     def run(at: int) -> None:
-        together[at] = hops_of(shared.open(), voices[at], 1 + at % 2)
+        together[at] = hops_of(shared.open(), voices[at], HOPS[at % 3])
 
     threads = [threading.Thread(target=run, args=(at,)) for at in range(len(voices))]
     for thread in threads:
