@@ -10,7 +10,17 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from streaming.protocol import Begin, CloseCode, Limits, ServerMessage, encode
+from streaming.protocol import (
+    Begin,
+    CloseCode,
+    CloseStream,
+    KeepAlive,
+    Limits,
+    Marker,
+    ServerMessage,
+    decode_client,
+    encode,
+)
 from streaming.session import Close, Output, ServedGlossary, Session, open_session, refusal
 
 BYTES_PER_SECOND = 32_000
@@ -99,7 +109,8 @@ class FaultyServer:
                 if not await self._deliver(websocket, outputs):
                     self._kept.pop(token, None)
                     return
-            elif brought_s >= fault.after_s:
+            elif brought_s >= fault.after_s or _waits(frame):
+                # Who waits for what never leaves brings no more audio: the fault is now.
                 await self._fail(websocket, fault)
                 return
 
@@ -192,3 +203,13 @@ def server_thread(served: Mapping[str, ServedGlossary], faults: Sequence[Fault] 
         loop.call_soon_threadsafe(over.set)
         thread.join(10)
         loop.close()
+
+
+def _waits(frame: bytes | str) -> bool:
+    """Whether a client has nothing else to send; markers of its own flow control come amid audio."""
+    if isinstance(frame, bytes):
+        return False
+    message = decode_client(frame)
+    if isinstance(message, Marker):
+        return not message.id.startswith("flow-")
+    return isinstance(message, KeepAlive | CloseStream)
