@@ -77,6 +77,8 @@ class Page {
     } catch {
       // Served elsewhere: hints still bring their own translation.
     }
+    // Of two that are being read the one chosen last counts, whichever answer comes last.
+    if (at("glossary").value !== id) return;
     this.lexicon = new Lexicon(opened ? tableOf(opened.table) : undefined);
     this.book.show(opened, id);
     this.engineer.setStops(opened?.dial ?? []);

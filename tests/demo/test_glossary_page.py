@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import xlsxwriter
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.demo.test_failing_page import banner
 from tests.demo.test_live_page import listen, play
@@ -134,6 +134,27 @@ def test_the_next_file_has_a_name_of_its_own(open_page: OpenPage, tmp_path: Path
     page.fill("#upload-id", "mine")
     page.set_input_files("#upload-file", tmp_path / "monday.xlsx")
     expect(page.locator("#upload-id")).to_have_value("mine")
+
+
+def test_what_was_chosen_last_is_shown_whichever_answer_comes_last(open_page: OpenPage, tmp_path: Path) -> None:
+    """Who edits then edits what the list names, not what was chosen before and took longer to read."""
+    page = open_page()
+    bring_in(page, workbook(tmp_path / "talk.xlsx", TALK), "latest")
+    expect(page.locator("#outcome")).to_contain_text("Published as latest")
+    slow: list[Route] = []
+    page.route("**/desk/glossaries/sample", lambda route: slow.append(route))
+    page.click("#tab-live")
+    with page.expect_request("**/desk/glossaries/sample"):
+        page.select_option("#glossary", "sample")
+    page.select_option("#glossary", "latest")
+    page.click("#tab-glossary")
+    expect(page.locator("#book")).to_contain_text("hartherzig")
+    with page.expect_response("**/desk/glossaries/sample"):
+        slow[0].continue_()
+    page.click("#book-edit")
+    page.get_by_label("translation:de of amiable").fill("lieb")
+    page.click("#book-save")
+    expect(page.locator("#outcome .good")).to_contain_text("Published as latest")
 
 
 def test_a_glossary_that_cannot_be_taken_is_not_shown_as_taken(open_page: OpenPage, tmp_path: Path) -> None:
