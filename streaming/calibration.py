@@ -34,6 +34,9 @@ FEATURES: tuple[str, ...] = (
     "tempo_squared",
     "over_rivals",
     "over_neighbour",
+    "over_covering",
+    "fit_around",
+    "commonness",
     "seen_before",
     "over_free_before",
     "text",
@@ -64,21 +67,26 @@ class Calibration:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Calibration":
-        """From ``spec.json``; raises ValueError where the shapes do not fit."""
+        """From ``spec.json``; raises ValueError where the shapes do not fit.
+
+        Features that it was not fitted on, because it is older than they are, count nothing.
+        """
+        fitted = tuple(raw["features"])
+        if fitted != tuple(name for name in FEATURES if name in fitted):
+            raise ValueError(f"calibration for other features: {raw['features']}")
+        numbers = {name: np.array(raw[name], np.float64) for name in ("mean", "scale", "weights")}
+        if {array.shape for array in numbers.values()} != {(len(fitted),)}:
+            raise ValueError(f"calibration whose mean, scale or weights are not {len(fitted)} numbers")
         calibration = cls(
-            mean=np.array(raw["mean"], np.float64),
-            scale=np.array(raw["scale"], np.float64),
-            weights=np.array(raw["weights"], np.float64),
+            mean=_spread(numbers["mean"], fitted, 0.0),
+            scale=_spread(numbers["scale"], fitted, 1.0),
+            weights=_spread(numbers["weights"], fitted, 0.0),
             bias=float(raw["bias"]),
             sizes=tuple(int(n) for n in raw["sizes"]),
             thresholds=np.array(raw["thresholds"], np.float64),
             false_per_hour=np.array(raw["false_per_hour"], np.float64),
             expected_per_hour=np.array(raw["expected_per_hour"], np.float64) if "expected_per_hour" in raw else None,
         )
-        if tuple(raw["features"]) != FEATURES:
-            raise ValueError(f"calibration for other features: {raw['features']}")
-        if {calibration.mean.shape, calibration.scale.shape, calibration.weights.shape} != {(len(FEATURES),)}:
-            raise ValueError(f"calibration whose mean, scale or weights are not {len(FEATURES)} numbers")
         tables = [table for table in (calibration.false_per_hour, calibration.expected_per_hour) if table is not None]
         shape = (len(calibration.sizes), len(calibration.thresholds))
         if 0 in shape or any(table.shape != shape for table in tables):
@@ -132,6 +140,12 @@ class Calibration:
         tables = [table for table in (self.false_per_hour, self.expected_per_hour) if table is not None]
         rows = [tuple(((1 - share) * table[low] + share * table[high]).tolist()) for table in tables]
         return ThresholdCurve(tuple(self.thresholds.tolist()), *rows)
+
+
+def _spread(numbers: NDArray[np.float64], fitted: Sequence[str], missing: float) -> NDArray[np.float64]:
+    """The numbers of some features, in the order of all of them."""
+    of = dict(zip(fitted, numbers.tolist(), strict=True))
+    return np.array([of.get(name, missing) for name in FEATURES], np.float64)
 
 
 def _rounded(table: NDArray[np.float64]) -> list[list[float]]:

@@ -7,13 +7,16 @@ import numpy as np
 from streaming.encoding.encoded_context import EncodedContext
 from streaming.index.searched_index import SearchedIndex
 from streaming.spotting.evidence import MOST_NATS, MOST_NATS_OVER_NEIGHBOUR, Evidence
-from streaming.words.competition import Competition, Heard
+from streaming.words.competition import Competition
 from streaming.words.readings import REACH
+from streaming.words.rivals import Heard
 
 # A term lies within so many frames before and after where its symbols alone place it.
 _REACH_BEFORE, _REACH_AFTER = 25, 20
 # Two forms of which both cannot have been said share more than this part of their union.
 _SAME_STRETCH_IOU = 0.5
+# A form lies within another that has more than this part of its stretch.
+_WITHIN = 0.8
 
 
 class CompetingForms:
@@ -36,6 +39,9 @@ class CompetingForms:
     def compete(self, encoded: EncodedContext, found: Sequence[Evidence], first_frame: int, first_end: int) -> None:
         """Add what each form's best reading of the context has over those of rivals and of the other forms.
 
+        And how well its words go with those around, and how common they are: without that, a rival pays for being rare
+        and for standing beside words that it hardly ever stands beside, and a term pays nothing.
+
         The context begins at frame `first_frame` of the stream; forms end from its row `first_end` on.
         """
         for evidence in found:
@@ -48,33 +54,46 @@ class CompetingForms:
         back_to = max(0, min(e.start for e in strong) - _REACH_BEFORE - REACH)
         heard = self._rivals.hear(encoded, first_frame, back_to)
         readings = [self._read(heard, evidence, first_end) for evidence in strong]
-        for evidence, reading in zip(strong, readings, strict=True):
-            evidence.features["over_neighbour"] = min(
-                [MOST_NATS_OVER_NEIGHBOUR]
-                + [
-                    max(-MOST_NATS_OVER_NEIGHBOUR, reading - other)
-                    for neighbour, other in zip(strong, readings, strict=True)
-                    if self._exclude_each_other(evidence, neighbour)
-                ]
-            )
+        for one, own in zip(strong, readings, strict=True):
+            pairs = [(other, own - reading) for other, reading in zip(strong, readings, strict=True)]
+            apart = [lead for other, lead in pairs if self._exclude_each_other(one, other)]
+            inside = [lead for other, lead in pairs if self._lies_within(one, other)]
+            one.features["over_neighbour"] = _bounded(min(apart, default=MOST_NATS_OVER_NEIGHBOUR))
+            one.features["over_covering"] = _bounded(min([0.0, *inside]))
 
     def _read(self, heard: Heard, evidence: Evidence, first_end: int) -> float:
-        """Fill in the ratio of one form; the score of its reading."""
+        """Fill in what speaks for one form by itself; the score of its reading among the words around it."""
         form = self._index.forms[evidence.form_index]
         words = self._competition.words_of(form.text)
         near = (max(0, evidence.start - _REACH_BEFORE), evidence.end + _REACH_AFTER)
         ratio = self._competition.ratio(heard, form.pronunciations, words, near, first_end)
         evidence.features["over_rivals"] = float(np.clip(ratio.over_rivals, -MOST_NATS, MOST_NATS))
-        return ratio.reading
+        if ratio.span is None:
+            return ratio.reading
+        fit = self._competition.fit_around(heard, ratio.span, words)
+        evidence.features["fit_around"] = fit
+        evidence.features["commonness"] = self._competition.commonness(words)
+        return ratio.reading + fit
 
     def _exclude_each_other(self, one: Evidence, other: Evidence) -> bool:
         """Whether only one of two forms can have been said: another entry there, and neither is a part of the other."""
+        shared, union = _shared(one, other), max(one.end, other.end) - min(one.start, other.start)
+        return shared > _SAME_STRETCH_IOU * union and self._differ(one, other)
+
+    def _lies_within(self, one: Evidence, other: Evidence) -> bool:
+        """Whether most of a form's stretch is claimed by another, perhaps longer one ("today", "yesterday")."""
+        return _shared(one, other) > _WITHIN * max(1, one.end - one.start) and self._differ(one, other)
+
+    def _differ(self, one: Evidence, other: Evidence) -> bool:
+        """Whether two forms are of different entries and neither is a part of the other."""
         forms = [self._index.forms[e.form_index] for e in (one, other)]
         shorter, longer = sorted((f" {form.text} " for form in forms), key=len)
-        shared = min(one.end, other.end) - max(one.start, other.start)
-        union = max(one.end, other.end) - min(one.start, other.start)
-        return (
-            forms[0].entry_index != forms[1].entry_index
-            and shorter not in longer
-            and shared > _SAME_STRETCH_IOU * union
-        )
+        return forms[0].entry_index != forms[1].entry_index and shorter not in longer
+
+
+def _shared(one: Evidence, other: Evidence) -> int:
+    return min(one.end, other.end) - max(one.start, other.start)
+
+
+def _bounded(nats: float) -> float:
+    return float(np.clip(nats, -MOST_NATS_OVER_NEIGHBOUR, MOST_NATS_OVER_NEIGHBOUR))

@@ -1,4 +1,4 @@
-"""The best reading of a context with a term in its midst, and the best one without it."""
+"""The best reading of a context with a term in its midst, the best one without it, and how the words around fit it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,12 +6,14 @@ from numpy.typing import NDArray
 from streaming.compiled import compiled
 from streaming.symbols import BLANK
 from streaming.words.bigrams import Bigrams, affinity
-from streaming.words.word_ends import NEVER, NO_WORD, Ends
+from streaming.words.word_ends import NEVER, NO_WORD, Ends, Ints, Sums
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int16]
 # Boundaries less than 60 ms apart are the same one.
 _SAME = 3
+# Nats beyond which the words on one side of a term say no more.
+_MOST_AROUND = 8.0
 # A rival's boundary this far from the term says nothing about the term.
 REACH = 40
 
@@ -98,3 +100,29 @@ def best_rival(
                     whole = left + right + scale * affinity(bigrams, word_before, word_after)
                     best = max(best, whole)
     return float(best)
+
+
+@compiled
+def _beside(score: Sums, word: Ints, bigrams: Bigrams, scale: float, own: int, own_is_first: bool) -> float:
+    """By how much a word of a term makes the best reading on one side of it likelier; `score`, `word` of one frame."""
+    best = -_MOST_AROUND
+    for i in range(len(score)):
+        if score[i] > NEVER:
+            first, second = (own, word[i]) if own_is_first else (word[i], own)
+            best = max(best, score[i] - score[0] + scale * affinity(bigrams, first, second))
+    return min(best, _MOST_AROUND)
+
+
+@compiled
+def fit_around(
+    before: Ends, after: Ends, bigrams: Bigrams, scale: float, span: tuple[int, int], words: NDArray[np.int32]
+) -> float:
+    """How well the words before and after the frames `span` (first, last) fit those of a term there, nats.
+
+    0 where its words are as likely there as anywhere, or the lexicon lacks them.
+    """
+    first, last = span
+    row = len(before.score) - 2 - last
+    return _beside(before.score[first], before.word[first], bigrams, scale, words[0], False) + _beside(
+        after.score[row], after.word[row], bigrams, scale, words[-1], True
+    )

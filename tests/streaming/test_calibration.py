@@ -113,6 +113,8 @@ def test_json_round_trip_changes_nothing_that_matters() -> None:
     [
         {"features": list(FEATURES[:-1])},
         {"features": [*FEATURES[1:], FEATURES[0]]},
+        {"features": [*FEATURES[:-1], "loudness"]},
+        {"features": [*FEATURES[:-1], FEATURES[-2]]},
         {"mean": [0.0]},
         {"scale": [1.0] * (len(FEATURES) + 1)},
         {"weights": []},
@@ -126,6 +128,26 @@ def test_calibration_of_another_shape_is_refused(change: dict[str, Any]) -> None
     """Features of another order, or numbers that do not go with them, must not be read as if they did."""
     with pytest.raises(ValueError, match="calibration"):
         Calibration.from_json({**_calibration().to_json(), **change})
+
+
+def test_an_older_calibration_goes_on_without_newer_features() -> None:
+    """What it was not fitted on counts nothing, wherever it stands in the order."""
+    written = _calibration().to_json()
+    newer = (3, len(FEATURES) - 2)
+    older = {
+        name: [value for i, value in enumerate(values) if i not in newer] if len(values) == len(FEATURES) else values
+        for name, values in written.items()
+        if isinstance(values, list)
+    }
+    found = Calibration.from_json({**written, **older})
+    rows = np.random.default_rng(0).normal(size=(20, len(FEATURES)))
+    changed = rows.copy()
+    changed[:, newer] += 7.0
+    np.testing.assert_array_equal(found.probability(rows), found.probability(changed))
+    rest = Calibration.from_json(written)
+    assert [found.weights[i] for i in newer] == [0.0, 0.0]
+    np.testing.assert_array_equal(np.delete(found.weights, newer), np.delete(rest.weights, newer))
+    assert found.to_json()["features"] == list(FEATURES)
 
 
 def test_features_are_stacked_in_their_order() -> None:

@@ -8,9 +8,11 @@ from streaming.encoding.encoded_context import EncodedContext
 from streaming.entries import Form, make_form
 from streaming.symbols import BLANK, CHARACTERS, PHONEMES, character_sequence, phoneme_sequence
 from streaming.words.bigrams import Bigrams
-from streaming.words.competition import Competition, CompetitionConfig
+from streaming.words.competition import Competition
 from streaming.words.lexicon import UNKNOWN, Lexicon
-from streaming.words.word_ends import NO_WORD
+from streaming.words.readings import fit_around
+from streaming.words.rivals import CompetitionConfig
+from streaming.words.word_ends import NEVER, NO_WORD, Ends
 
 FRAMES = 150
 SAID = {
@@ -147,3 +149,89 @@ def test_rivals_of_another_stretch_know_nothing_of_the_one_before() -> None:
     one, other = rivals.hear(later, 300), fresh.hear(later, 300)
     assert np.array_equal(one.before.score, other.before.score)
     assert np.array_equal(one.bounds.score, other.bounds.score)
+
+
+def _in_order() -> Competition:
+    """The same words, of which "in" comes before "sick" a hundred times as often as elsewhere, and before nothing else."""
+    ids = {word: index for index, word in enumerate(SAID)}
+    first = np.zeros(len(SAID) + 1, np.int32)
+    first[ids["in"] + 1 :] = 1
+    model = Bigrams(
+        np.full(len(SAID), -1.0, np.float32),
+        np.where(np.arange(len(SAID)) == ids["in"], -3.0, 0.0).astype(np.float32),
+        first,
+        np.array([ids["sick"]], np.int32),
+        np.array([np.log(100) - 1.0], np.float32),
+    )
+    return Competition(Lexicon(tuple(SAID), _lexicon().pronunciations, model), CompetitionConfig(beam=1e3))
+
+
+@pytest.mark.parametrize(
+    ("heard", "term", "fit"),
+    [
+        ("be in sick be", "sick", np.log(100) / 2),
+        ("be thicker sick be", "sick", 0.0),
+        ("be in extend be", "extend", 0.0),
+        ("be in sick be", "in", np.log(100) / 2),
+        ("in extension be", "extension", -1.5),
+    ],
+)
+def test_a_term_goes_with_the_words_around_it_or_does_not(heard: str, term: str, fit: float) -> None:
+    """Half a nat of the language model counts as much as there; a word that the lexicon lacks goes with all."""
+    competition = _in_order()
+    context = competition.hear(_heard(heard))
+    words = competition.words_of(term)
+    span = competition.ratio(context, _form(term).pronunciations, words, (0, FRAMES - 1), 0).span
+    assert span is not None
+    assert competition.fit_around(context, span, words) == pytest.approx(fit, abs=0.01)
+
+
+def test_common_terms_are_told_from_rare_ones() -> None:
+    """The sum over words, each after the one before it; what the lexicon lacks is rarer than all it has."""
+    competition = _in_order()
+    found = [competition.commonness(competition.words_of(term)) for term in ("in sick", "be sick", "extend")]
+    assert found == pytest.approx([np.log(100) - 2.0, -2.0, -13.0])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_words_around_are_the_best_of_all_that_were_kept(seed: int) -> None:
+    """Of every pair of a word before and one after, by going through all of them; wild values are bounded."""
+    rng = np.random.default_rng(seed)
+    frames, keep, count = 12, 4, 6
+    first = np.concatenate([[0], np.cumsum(rng.integers(0, count, count))]).astype(np.int32)
+    follower = np.concatenate([np.sort(rng.choice(count, n, replace=False)) for n in np.diff(first)]).astype(np.int32)
+    unigram, backoff = rng.normal(-6, 3, count).astype(np.float32), rng.normal(0, 4, count).astype(np.float32)
+    log_prob = rng.normal(-6, 9, len(follower)).astype(np.float32)
+    before, after = (_random_ends(rng, frames + 1, keep, count) for _ in range(2))
+    words = rng.integers(0, count, 2).astype(np.int32)
+    known = {
+        (a, int(b)): p for a in range(count) for b, p in zip(*_followers(a, first, follower, log_prob), strict=True)
+    }
+
+    def affinity(a: int, b: int) -> float:
+        if min(a, b) < 0:
+            return 0.0
+        return float(known[a, b] - unigram[b]) if (a, b) in known else float(backoff[a])
+
+    span, sides = (3, 7), []
+    for ends, row in ((before, 3), (after, frames - 8)):
+        score = [s for s in ends.score[row] if s > NEVER]
+        near = [int(word) for word in ends.word[row, : len(score)]]
+        pairs = [(word, int(words[0])) if ends is before else (int(words[1]), word) for word in near]
+        nats = [s - score[0] + 0.5 * affinity(*pair) for s, pair in zip(score, pairs, strict=True)]
+        sides.append(min(8.0, max([-8.0, *nats])))
+    bigrams = Bigrams(unigram, backoff, first, follower, log_prob)
+    assert fit_around(before, after, bigrams, 0.5, span, words) == pytest.approx(sum(sides), abs=1e-4)
+
+
+def _followers(
+    word: int, first: NDArray[np.int32], follower: NDArray[np.int32], log_prob: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    return follower[first[word] : first[word + 1]], log_prob[first[word] : first[word + 1]]
+
+
+def _random_ends(rng: np.random.Generator, rows: int, keep: int, count: int) -> Ends:
+    """Best first; some rows hold less than they may, and NO_WORD is among the words."""
+    score = np.sort(rng.normal(-20, 5, (rows, keep)), axis=1)[:, ::-1].copy()
+    score[rng.random(rows) < 0.4, 2:] = NEVER
+    return Ends(score, rng.integers(NO_WORD, count, (rows, keep)).astype(np.int32), np.zeros((rows, keep), np.int32))
