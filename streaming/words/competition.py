@@ -102,10 +102,14 @@ class Competition:
         return float(fit_around(heard.before, heard.after, bigrams, scale, span, words))
 
     def commonness(self, words: NDArray[np.int32]) -> float:
-        """Log-probability of a term's words by themselves, nats; what the lexicon lacks is rarer than what it has."""
+        """Log-probability of a term by itself, nats a word; what the lexicon lacks is rarer than all it has.
+
+        By their sum, long terms would count as rarer than any word.
+        """
         bigrams = self._spoken.bigrams
         alone = sum(float(bigrams.unigram[word]) if word != UNKNOWN else _RARE for word in words)
-        return alone + sum(affinity(bigrams, first, second) for first, second in pairwise(words))
+        within = sum(affinity(bigrams, first, second) for first, second in pairwise(words))
+        return (alone + within) / len(words)
 
 
 def competition_of(folder: ModelFolder) -> Competition | None:

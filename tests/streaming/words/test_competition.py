@@ -187,10 +187,10 @@ def test_a_term_goes_with_the_words_around_it_or_does_not(heard: str, term: str,
 
 
 def test_common_terms_are_told_from_rare_ones() -> None:
-    """The sum over words, each after the one before it; what the lexicon lacks is rarer than all it has."""
+    """The mean of its words, each after the one before it; what the lexicon lacks is rarer than all it has."""
     competition = _in_order()
     found = [competition.commonness(competition.words_of(term)) for term in ("in sick", "be sick", "extend")]
-    assert found == pytest.approx([np.log(100) - 2.0, -2.0, -13.0])
+    assert found == pytest.approx([np.log(100) / 2 - 1.0, -1.0, -13.0])
 
 
 @pytest.mark.parametrize("seed", range(20))
