@@ -4,6 +4,9 @@ One reading says common words with the term in their midst, the other common wor
 that a rival need not begin or end where the term does ("of december" for "distemper"). The idea is that of keyword
 spotting with filler models (Rose and Paul 1990); the filler is a loop over a lexicon (`streaming.words.word_loop`).
 
+A term may be any name, so its reading pays nothing for standing where it stands. What the language model says of it is
+told beside the ratio: how well it goes with the words around, and how common it is.
+
 Rivals are heard by their phonemes. With the letters too the term would be over its rivals by two numbers, of which the
 second costs as much as the first and adds nothing (`training/EXPERIMENTS.md`).
 """
@@ -58,7 +61,10 @@ class Competition:
         silence = np.full((8, len(PHONEMES)), -9.0, np.float32)
         silence[:, BLANK] = 0.0
         heard = self.hear(EncodedContext(np.zeros((8, 0), np.float32), silence, np.zeros((8, 0), np.float32)))
-        self.ratio(heard, [np.array([BOUND, 2, BOUND], np.int16)], np.zeros(1, np.int32), (0, 7), 0)
+        words = np.zeros(2, np.int32)
+        self.ratio(heard, [np.array([BOUND, 2, BOUND], np.int16)], words, (0, 7), 0)
+        self.fit_around(heard, (0, 7), words)
+        self.commonness(words)
 
     def words_of(self, text: str) -> NDArray[np.int32]:
         """The words of a form (parted by one blank), UNKNOWN where the lexicon lacks one; int32[n]."""

@@ -1,5 +1,9 @@
 """A term wins where it fits better than all else that could have been said, and loses where it does not."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -235,3 +239,26 @@ def _random_ends(rng: np.random.Generator, rows: int, keep: int, count: int) -> 
     score = np.sort(rng.normal(-20, 5, (rows, keep)), axis=1)[:, ::-1].copy()
     score[rng.random(rows) < 0.4, 2:] = NEVER
     return Ends(score, rng.integers(NO_WORD, count, (rows, keep)).astype(np.int32), np.zeros((rows, keep), np.int32))
+
+
+_COMPILED = """
+import streaming.words.bigrams, streaming.words.readings, streaming.words.word_ends, streaming.words.word_loop
+from streaming.symbols import phoneme_sequence
+from tests.streaming.words.test_competition import COMPETITION, FRAMES, SAID, _heard
+
+modules = [m for name, m in sorted(vars(streaming.words).items()) if hasattr(m, "compiled")]
+functions = [f for m in modules for _, f in sorted(vars(m).items()) if hasattr(f, "signatures")]
+COMPETITION.warm_up()
+before = [len(f.signatures) for f in functions]
+assert sum(before) > 5, before
+heard = COMPETITION.hear(_heard("be sick in be"))
+words = COMPETITION.words_of("sick in")
+ratio = COMPETITION.ratio(heard, [phoneme_sequence([SAID["sick"], SAID["in"]])], words, (0, FRAMES - 1), 0)
+COMPETITION.fit_around(heard, ratio.span, words), COMPETITION.commonness(words)
+assert before == [len(f.signatures) for f in functions]
+"""
+
+
+def test_nothing_is_compiled_once_it_is_warm() -> None:
+    """Streams never wait for the compiler. In a process of its own: here other tests have compiled already."""
+    subprocess.run([sys.executable, "-c", _COMPILED], check=True, cwd=Path(__file__).parents[3])
