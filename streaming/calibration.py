@@ -75,8 +75,10 @@ class Calibration:
         if fitted != tuple(name for name in FEATURES if name in fitted):
             raise ValueError(f"calibration for other features: {raw['features']}")
         numbers = {name: np.array(raw[name], np.float64) for name in ("mean", "scale", "weights")}
-        if {array.shape for array in numbers.values()} != {(len(fitted),)}:
+        if {array.shape for array in numbers.values()} != {(len(fitted),)} or not fitted:
             raise ValueError(f"calibration whose mean, scale or weights are not {len(fitted)} numbers")
+        if not np.isfinite(np.stack([*numbers.values()])).all() or not (numbers["scale"] > 0).all():
+            raise ValueError("calibration whose mean, scale or weights are no numbers, or whose scale is 0")
         calibration = cls(
             mean=_spread(numbers["mean"], fitted, 0.0),
             scale=_spread(numbers["scale"], fitted, 1.0),

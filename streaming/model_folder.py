@@ -107,7 +107,7 @@ class ModelFolder:
                 raise ModelError(f"{spec_file} was changed after it was written: its own hash differs; {_CURE}")
             calibration = Calibration.from_json(raw["calibration"])
             spec = ModelSpec.from_json(raw)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise ModelError(f"{spec_file} lacks or garbles {error}; {_CURE}") from error
         encoder_id = encoder_id_of(raw["name"], raw["sha256"])
         return cls(

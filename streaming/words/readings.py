@@ -122,6 +122,7 @@ def fit_around(
     0 where its words are as likely there as anywhere, or the lexicon lacks them.
     """
     first, last = span
+    # `before` has a row more than there are frames.
     row = len(before.score) - 2 - last
     return _beside(before.score[first], before.word[first], bigrams, scale, words[0], False) + _beside(
         after.score[row], after.word[row], bigrams, scale, words[-1], True
