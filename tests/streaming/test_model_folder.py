@@ -188,6 +188,7 @@ def test_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
         ({"sha256": ["audio.onnx"]}, "lacks or garbles"),
         ({"calibration": {**_calibration(), "weights": [1.0]}}, "lacks or garbles calibration"),
         ({"calibration": {**_calibration(), "bias": "high"}}, "lacks or garbles"),
+        ({"calibration": {**_calibration(), "bias": 10**400}}, "lacks or garbles"),
         ({"provenance": 3}, "lacks or garbles"),
         ({"context_samples": "48000"}, "lacks or garbles context_samples '48000'"),
         ({"mel_bins": 0}, "lacks or garbles mel_bins 0"),
