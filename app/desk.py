@@ -18,6 +18,7 @@ from index_builder.version_diff import VersionDiff, diff_entries
 from streaming.encoding.providers import Provider
 from streaming.entries import Entry
 from streaming.errors import GlossaryError, IndexFolderError
+from streaming.measured_recall import expected_recall
 from streaming.model_folder import ModelFolder
 
 # Fewest false hints first, so that to the right more is let through.
@@ -57,8 +58,7 @@ class Desk:
         edition = self.served(glossary_id) or self._current(glossary_id)
         if edition is None:
             raise GlossaryError(f"the entries of {glossary_id!r} cannot be read here; it is published elsewhere")
-        calibration = self.folder.calibration
-        dial = [DialStop(n, calibration.threshold(n, len(edition.entries))) for n in DIAL_PER_HOUR]
+        dial = [self._stop(per_hour, len(edition.entries)) for per_hour in DIAL_PER_HOUR]
         return OpenedGlossary(glossary_id, edition.version, list(records(edition.entries)), dial)
 
     def publish(self, upload: Upload) -> PublishedUpload:
@@ -90,6 +90,13 @@ class Desk:
             return PublishedUpload(report, done.is_new)
         changes = diff_entries(before.entries, [each.entry for each in glossary.entries])
         return PublishedUpload(report, done.is_new, before.version, _told(changes), _counted(changes))
+
+    def _stop(self, per_hour: float, entries: int) -> DialStop:
+        threshold = self.folder.calibration.threshold(per_hour, entries)
+        expected = expected_recall(self.folder.measured, per_hour, entries)
+        if expected is None:
+            return DialStop(per_hour, threshold)
+        return DialStop(per_hour, threshold, (expected.lowest, expected.highest), expected.terms)
 
     def _current(self, glossary_id: str) -> Edition | None:
         try:

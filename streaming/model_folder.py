@@ -15,6 +15,7 @@ from streaming.calibration import Calibration
 from streaming.encoding.block_shape import BlockShape
 from streaming.errors import ModelError
 from streaming.features import MEL_BINS
+from streaming.measured_recall import MeasuredStream, measured_streams
 
 SCHEMA_VERSION = 1
 EXTERNAL_WEIGHTS = ".data"
@@ -70,7 +71,7 @@ class ModelFolder:
 
     `encoder_id` is a hash over every file that shapes an embedding or a score, `external` the names of the files that
     were checked but are read from the disk by who uses them, `is_calibrated` whether probabilities and thresholds were
-    ever fitted to speech: the spec then tells on which.
+    ever fitted to speech: the spec then tells on which. `measured` is how much was found there.
     """
 
     path: Path
@@ -80,6 +81,7 @@ class ModelFolder:
     contents: Mapping[str, bytes] = field(repr=False)
     external: frozenset[str] = frozenset()
     is_calibrated: bool = False
+    measured: tuple[MeasuredStream, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> "ModelFolder":
@@ -107,6 +109,7 @@ class ModelFolder:
                 raise ModelError(f"{spec_file} was changed after it was written: its own hash differs; {_CURE}")
             calibration = Calibration.from_json(raw["calibration"])
             spec = ModelSpec.from_json(raw)
+            measured = measured_streams(raw.get("calibration_report"))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise ModelError(f"{spec_file} lacks or garbles {error}; {_CURE}") from error
         encoder_id = encoder_id_of(raw["name"], raw["sha256"])
@@ -118,6 +121,7 @@ class ModelFolder:
             contents,
             external,
             not raw.keys().isdisjoint({"calibration_report", "calibration_from"}),
+            measured,
         )
 
 

@@ -1,5 +1,5 @@
 /** What an engineer wants to see of a session: timeline, latency, counts, the dial, and the session as files. */
-import { expectedRecall } from "./expected_recall.js";
+import { sayStop } from "./dial_words.js";
 import { save, toCsv, toJsonl, toSrt, toVtt } from "./downloads.js";
 import { drawTimeline, reasonShown, Waveform } from "./timeline.js";
 
@@ -36,7 +36,7 @@ export class EngineerView {
     this.langs = langs;
   }
 
-  /** What the dial can be set to for the glossary in use: [{per_hour, threshold}], fewest false hints first. */
+  /** What the dial can be set to for the glossary in use: [{per_hour, threshold, recall, terms}], fewest false hints first. */
   setStops(stops) {
     this.stops = stops;
     Object.assign(at("dial"), { disabled: stops.length === 0, max: String(Math.max(0, stops.length - 1)) });
@@ -57,13 +57,8 @@ export class EngineerView {
   }
 
   #saySetting() {
-    const { per_hour, threshold } = this.chosen;
-    const { native, learner } = expectedRecall(per_hour);
-    const says = `About ${per_hour} false hints an hour of speech: a hint needs a probability of ${threshold.toFixed(3)} to begin with, then what the voice needs. `
-      + `Of the terms said, expect ${Math.round(native * 100)} % (native readers of novels) to ${Math.round(learner * 100)} % `
-      + "(learners), as measured with 300 terms; between the measured points it is interpolated.";
-    at("dial-says").textContent = says;
-    at("dial").setAttribute("aria-valuetext", `${per_hour} an hour`);
+    at("dial-says").textContent = sayStop(this.chosen);
+    at("dial").setAttribute("aria-valuetext", `${this.chosen.per_hour} an hour`);
   }
 
   /** Draw all of it, where it is seen. */

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from urllib.error import HTTPError
@@ -28,6 +30,7 @@ from app.wiring import load_folder
 from demo.desk import Upload
 from demo.site import PageSettings
 from streaming.errors import GlossaryError, SettingError
+from streaming.model_folder import BUNDLED
 from streaming.server import HintServer, ServerConfig
 from streaming.server.api_keys import ApiKeys
 from streaming.testing import tone_glossary
@@ -275,6 +278,19 @@ def test_the_desk_publishes_and_reads_back(tmp_path: Path) -> None:
     assert (row["term"], row["translation:de"], row["note"]) == ("leisure", "Freizeit", "x")
     thresholds = [stop.threshold for stop in opened.dial]
     assert thresholds == sorted(thresholds, reverse=True)
+    # The bundled model's own account stands behind what the page promises.
+    report = json.loads((BUNDLED / "spec.json").read_text())["calibration_report"]["streams"]
+    at_12 = [each["at_false_hints_asked_for"]["12"]["recall"] for each in report if each["terms"] in (300, 334)]
+    (stop,) = (stop for stop in opened.dial if stop.per_hour == 12)
+    assert (stop.recall, stop.terms) == ((min(at_12), max(at_12)), (300, 334))
+
+
+def test_a_model_that_was_never_measured_promises_no_recall(tmp_path: Path) -> None:
+    """The bundled model's figures say nothing of another one."""
+    folder = replace(load_folder(None), measured=())
+    desk = Desk(lambda _: None, folder, Places(tmp_path / "data", tmp_path / "cache"))
+    desk.publish(Upload("talk", "talk.csv", b"term,de\nleisure,Musse\n"))
+    assert {stop.recall for stop in desk.open("talk").dial} == {None}
 
 
 def test_a_glossary_that_is_published_elsewhere_is_said_so(tmp_path: Path) -> None:

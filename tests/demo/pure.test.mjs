@@ -5,7 +5,7 @@ import { Notices, silenceNotice } from "../../demo/static/banners.js";
 import { bandOf, Board } from "../../demo/static/board.js";
 import { Lexicon } from "../../demo/static/desk.js";
 import { toCsv, toJsonl, toSrt, toVtt } from "../../demo/static/downloads.js";
-import { expectedRecall } from "../../demo/static/expected_recall.js";
+import { sayStop } from "../../demo/static/dial_words.js";
 import { fitOf } from "../../demo/static/fitting.js";
 import { csvOf, found, idOf, tableOf } from "../../demo/static/glossary_table.js";
 import { cutOf, trainingRow, wavOf, zipOf } from "../../demo/static/judged.js";
@@ -208,11 +208,12 @@ test("the log knows the version, the lag and open speech", () => {
   assert.deepEqual([log.version, log.speech[0].end, log.percentile(0.5)], ["v2", null, null]);
 });
 
-test("the expected recall lies between what was measured", () => {
-  assert.equal(expectedRecall(1).native, 0.88);
-  assert.equal(expectedRecall(60).native, 0.93);
-  assert.equal(expectedRecall(1000).native, 0.98);
-  assert.ok(expectedRecall(100).native > 0.93 && expectedRecall(100).native < 0.98);
+test("a setting of the dial tells what was measured with it, and says so where nothing was", () => {
+  const stop = { per_hour: 12, threshold: 0.9, recall: [0.551, 0.969], terms: [300, 334] };
+  assert.match(sayStop(stop), /^About 12 false hints an hour .* probability of 0\.900 /);
+  assert.match(sayStop(stop), /expect 55 % to 97 %: .*, with 300 to 334 terms;/);
+  assert.match(sayStop({ ...stop, terms: [300, 300] }), /, with 300 terms;/);
+  assert.match(sayStop({ ...stop, recall: null, terms: null }), /not measured for this model\.$/);
 });
 
 const TABLE = [

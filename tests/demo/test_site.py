@@ -32,7 +32,12 @@ class FakeDesk:
         """Only "tones"."""
         if glossary_id != "tones":
             raise GlossaryError(f"{glossary_id} is not here; take tones")
-        return OpenedGlossary("tones", "v1", [["id", "term"], ["t:1", "500 hertz tone"]], [DialStop(12, 0.9)])
+        return OpenedGlossary(
+            "tones",
+            "v1",
+            [["id", "term"], ["t:1", "500 hertz tone"]],
+            [DialStop(12, 0.9, (0.55, 0.97), (300, 334)), DialStop(60, 0.5)],
+        )
 
     def publish(self, upload: Upload) -> PublishedUpload:
         """Everything is welcome."""
@@ -142,7 +147,10 @@ def test_glossaries_need_the_key_and_the_page_does_not() -> None:
         assert desk.uploads == []
         status, _, body = await http("GET", page + "/desk/glossaries/tones", None, KEY)
         assert status == 200
-        assert json.loads(body)["dial"] == [{"per_hour": 12, "threshold": 0.9}]
+        assert json.loads(body)["dial"] == [
+            {"per_hour": 12, "threshold": 0.9, "recall": [0.55, 0.97], "terms": [300, 334]},
+            {"per_hour": 60, "threshold": 0.5, "recall": None, "terms": None},
+        ]
 
     visit(scenario, desk, KEYS, PageSettings(needs_key=True))
 

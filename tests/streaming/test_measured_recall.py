@@ -1,0 +1,76 @@
+"""What a calibration's account lets one expect of a glossary."""
+
+import math
+from typing import Any
+
+import pytest
+
+from streaming.measured_recall import MeasuredStream, expected_recall, measured_streams
+
+
+def _raw(name: str, terms: int, recall: float, **changes: object) -> dict[str, Any]:
+    asked = {str(n): {"false_per_hour": float(n), "recall": recall + n / 1000} for n in (12, 60, 300)}
+    best = {"12": 0.1, "60": 0.2, "300": 0.3}
+    return {
+        "stream": name,
+        "terms": terms,
+        "recall_at_false_hints_per_hour": best,
+        "at_false_hints_asked_for": asked,
+        **changes,
+    }
+
+
+def test_between_what_was_asked_for_it_is_interpolated_and_outside_it_is_the_nearest() -> None:
+    """On a logarithmic scale, as false hints an hour are dialled."""
+    stream = MeasuredStream.from_json(_raw("novel", 300, 0.5))
+    assert [stream.at(n) for n in (1, 12, 60, 300, 9000)] == pytest.approx([0.512, 0.512, 0.56, 0.8, 0.8])
+    assert stream.at(math.sqrt(12 * 60)) == pytest.approx((0.512 + 0.56) / 2)
+
+
+def test_where_nobody_asked_the_best_thresholds_count() -> None:
+    """A calibration of one voice has nobody else's table to ask by."""
+    raw = _raw("novel", 300, 0.5)
+    del raw["at_false_hints_asked_for"]
+    assert MeasuredStream.from_json(raw).recall == {12: 0.1, 60: 0.2, 300: 0.3}
+
+
+def test_each_stream_counts_with_the_glossary_nearest_in_size() -> None:
+    """Recall falls with the size, so figures of another size would promise too much or too little."""
+    report = {
+        "streams": [
+            _raw("novel", 334, 0.6),
+            _raw("novel", 10_000, 0.4),
+            _raw("prompts", 300, 0.5),
+            _raw("prompts", 1000, 0.3),
+        ]
+    }
+    streams = measured_streams(report)
+    small, large = (expected_recall(streams, 12, entries) for entries in (0, 50_000))
+    assert small is not None
+    assert large is not None
+    assert (small.lowest, small.highest) == pytest.approx((0.512, 0.612))
+    assert (large.lowest, large.highest) == pytest.approx((0.312, 0.412))
+    assert (small.terms, large.terms) == ((300, 334), (1000, 10_000))
+
+
+def test_nothing_measured_promises_nothing() -> None:
+    """A model that goes on with another's calibration has no account of its own."""
+    assert measured_streams(None) == ()
+    assert expected_recall((), 12, 300) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"terms": 0},
+        {"terms": None},
+        {"at_false_hints_asked_for": {"12": {"recall": 1.5}}},
+        {"at_false_hints_asked_for": {"0": {"recall": 0.5}}},
+        {"at_false_hints_asked_for": {"12": {"recall": float("nan")}}},
+        {"at_false_hints_asked_for": {}, "recall_at_false_hints_per_hour": {}},
+    ],
+)
+def test_an_account_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
+    """What the page promises must come from figures."""
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        MeasuredStream.from_json(_raw("novel", 300, 0.5, **changes))
