@@ -87,7 +87,9 @@ def serve(
     keys and glossaries again.
     """
     from app.allocator import giving_back, share_pools
+    from streaming.terminal import hangups_kept
 
+    early_hangup = context.with_resource(hangups_kept())
     share_pools(limits["threads"])
     from app.glossaries import open_glossary, open_published
     from app.glossary_notes import report_logger
@@ -168,5 +170,5 @@ def serve(
             reload=watch.reload,
             record=None if record is None else recorder_into(record, loaded),
             warm_up=get_ready,
-            reread=Reread(partial(watch.look, is_asked=True), reread_keys),
+            reread=Reread(partial(watch.look, is_asked=True), reread_keys, early_hangup.came),
         )

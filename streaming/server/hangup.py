@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +10,6 @@ from streaming.server.api_keys import ApiKeys
 from streaming.server.hint_server import HintServer
 from streaming.server.own_thread import on_own_thread
 
-_STANDARD_STREAMS = (0, 1, 2)
 logger = logging.getLogger(__name__)
 
 
@@ -22,15 +20,12 @@ class Reread:
     Attributes:
         glossaries: looks for new versions of all of them, and tells itself what cannot be used.
         keys: reads the keys, and raises SettingError where they cannot be used; None where there are none.
+        was_asked: whether SIGHUP came already, before there was a server.
     """
 
     glossaries: Callable[[], object]
     keys: Callable[[], ApiKeys] | None = None
-
-
-def has_terminal() -> bool:
-    """Whether somebody sees what the process says; a terminal that was closed is none any more."""
-    return any(os.isatty(stream) for stream in _STANDARD_STREAMS)
+    was_asked: Callable[[], bool] = lambda: False
 
 
 async def reread_at(hangup: asyncio.Event, server: HintServer, reread: Reread) -> None:

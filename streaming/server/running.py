@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from streaming.encoding.batching import ComputeSlots
 from streaming.server.api_keys import ApiKeys
 from streaming.server.config import ServerConfig
-from streaming.server.hangup import Reread, has_terminal, reread_at
+from streaming.server.hangup import Reread, reread_at
 from streaming.server.hint_server import HintServer
 from streaming.server.http_app import Mounts
 from streaming.server.metrics import ServerMetrics
 from streaming.server.shared import Record
 from streaming.session import ServedGlossary
+from streaming.terminal import has_terminal
 
 
 def run_server(
@@ -84,6 +85,8 @@ def _reread_at_hangup(server: HintServer, reread: Reread, end: Callable[[], None
             asked.set()
 
     loop.add_signal_handler(signal.SIGHUP, hang_up)
+    if reread.was_asked():
+        asked.set()
     return loop.create_task(reread_at(asked, server, reread))
 
 

@@ -1,7 +1,11 @@
 """Ctrl-C ends the audio, not the work on it."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,7 @@ from streaming.audio import AudioFormat
 from streaming.testing import ListSource
 
 FORMAT = AudioFormat()
+ROOT = Path(__file__).parents[2]
 
 
 class InterruptedSource(ListSource):
@@ -60,3 +65,26 @@ def test_second_interrupt_stops_at_once() -> None:
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert list(chunks) == []
+
+
+def test_an_interrupt_while_the_command_line_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    """The first 0.3 s of every command; 130 is what a shell expects of Ctrl-C."""
+    # A module that is loaded early sends the signal, as an impatient user would.
+    (tmp_path / "click.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    finished = subprocess.run(
+        [sys.executable, "-c", "from app.__main__ import main; main()"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    assert (finished.returncode, finished.stderr) == (130, b"")
+
+
+def test_the_command_is_there_as_a_module_too() -> None:
+    """`python -m app --version`, where scripts are not on the path."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "app", "--version"], cwd=ROOT, capture_output=True, check=False, text=True
+    )
+    assert finished.returncode == 0
+    assert finished.stdout.startswith("termcue ")

@@ -18,6 +18,7 @@ from streaming.protocol import Begin, Error
 from streaming.server import HintServer, ServerConfig, run_server
 from streaming.server.api_keys import ApiKeys
 from streaming.server.hangup import Reread
+from streaming.terminal import hangups_kept
 from tests.streaming.server.serving import QUERY, Served, greeted, http, parsed, read_to_close, refused_at, serve
 
 
@@ -184,6 +185,20 @@ def test_a_hangup_that_is_being_worked_on_holds_nobody_up(served: Served, caplog
     _while_running(served, Reread(look), None, scenario)
     assert time.monotonic() - started_s < 20
     never.set()
+
+
+def test_a_hangup_before_there_is_a_server_is_not_lost(served: Served) -> None:
+    """It would end a process that only reads its glossaries yet."""
+    read = threading.Event()
+
+    def scenario(_: str) -> None:
+        assert read.wait(10)
+
+    with hangups_kept() as early:
+        assert not early.came()
+        signal.raise_signal(signal.SIGHUP)
+        _while_running(served, Reread(read.set, was_asked=early.came), None, scenario)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
 
 
 def test_a_closed_terminal_ends_the_server(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
