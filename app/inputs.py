@@ -19,17 +19,18 @@ def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bo
         sample_rate: of raw audio on standard input, in Hz.
         device: which microphone.
         is_realtime: hold the audio back to the speed of speech; a microphone is as fast as that anyway.
-        notify: is told what is unusual but usable.
+        notify: is told what is unusual but usable, and where nothing can be heard.
 
     Raises:
         AudioError: it cannot be streamed.
     """
+    from app.silence import SilenceNoticed
     from streaming.sources import FileSource, RealTimeSource, SequenceSource, StdinSource
 
     if name == MICROPHONE:
         from streaming.microphone import MicrophoneSource
 
-        return MicrophoneSource(device, notify)
+        return SilenceNoticed(MicrophoneSource(device, notify), notify, is_live=True)
     source: Source
     if name == STDIN:
         source = StdinSource(sample_rate)
@@ -39,7 +40,8 @@ def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bo
         source = SequenceSource([FileSource(recording.path) for recording in recordings()])
     else:
         source = FileSource(Path(name), notify=notify)
-    return RealTimeSource(source) if is_realtime else source
+    noticed = SilenceNoticed(source, notify, is_live=is_realtime or name == STDIN)
+    return RealTimeSource(noticed) if is_realtime else noticed
 
 
 def print_devices(as_json: bool) -> None:
