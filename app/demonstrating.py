@@ -10,12 +10,13 @@ from app.allocator import giving_back
 from app.desk import Desk, Edition
 from app.glossaries import SAMPLE_ID, open_glossary, open_published
 from app.glossary_notes import report_logger
+from app.loaded_model import Model, for_many, load_model, warm_up
 from app.notes import counted, note
 from app.page_access import PageKeys, page_address
 from app.places import Places
 from app.samples import recordings
 from app.watched import PublishedGlossary, Source, sources_of
-from app.wiring import IndexedGlossary, Model, by_id, catalogue_of, for_many, load_model, serve_glossary, warm_up
+from app.wiring import IndexedGlossary, by_id, catalogue_of, serve_glossary
 from demo.desk import Recording
 from demo.site import MOUNT_PATH, PageSettings, demo_site, front_door
 from index_builder.publish import published

@@ -233,8 +233,8 @@ def _provider_of(folder: "ModelFolder", name: str) -> str:
 
 
 def _speed_of(folder: "ModelFolder") -> str:
+    from app.loaded_model import load_model
     from app.serving import sessions_held
-    from app.wiring import load_model
 
     model = load_model(folder)
     kept = model.frames.open().nbytes / 1e6

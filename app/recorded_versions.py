@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.glossaries import id_of, open_file
+from app.loaded_model import Model
 from app.notes import note
 from app.places import Places
 from app.replayed_glossaries import glossary_moves
-from app.wiring import Model, OpenGlossary, serve_glossary, serve_layers
+from app.wiring import OpenGlossary, serve_glossary, serve_layers
 from index_builder.publish import (
     cached_version,
     is_same_content,

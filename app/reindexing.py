@@ -7,10 +7,10 @@ from pathlib import Path
 
 from app.glossaries import build_with
 from app.linting import linted
+from app.loaded_model import load_model
 from app.notes import note
 from app.places import Places
 from app.self_testing import self_test
-from app.wiring import load_model
 from index_builder.formats import GlossaryFile
 from index_builder.glossary import Glossary
 from index_builder.lint_page import lint_page

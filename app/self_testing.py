@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.loaded_model import Model
 from app.progress import progress_bar
-from app.wiring import Model, Sensitivity, decision_of, make_pipeline
+from app.wiring import Sensitivity, decision_of, make_pipeline
 from index_builder.self_test import (
     Said,
     SelfTest,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.wiring import Model
+from app.loaded_model import Model
 from streaming.events import SAMPLE_RATE
 from streaming.sessions.recording import SessionRecorder
 

@@ -1,53 +1,37 @@
-"""Composition: model folder -> encoders, index -> pipeline, both -> the session of one stream.
+"""Composition: loaded model and index -> pipeline -> the session of one stream.
 
 One model serves every stream, and an index is immutable and shared too; scorer, detector and pipeline belong to one
 stream. `listen` drives the same session as the server does, so that both say the same.
 """
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-
+from app.loaded_model import Model
 from streaming.audio import AudioFormat
 from streaming.calibration import PROFILES
 from streaming.decision_config import DecisionConfig
-from streaming.encoder import OnnxFrameEncoder, OnnxSpanEncoder
-from streaming.encoding.batching import MOST_IN_BATCH, BatchingBlocks, BatchingEncoder, ComputeSlots
-from streaming.encoding.block_encoder import BlockEncoders
-from streaming.encoding.frame_encoders import open_frame_encoder
-from streaming.encoding.providers import Provider
 from streaming.errors import SettingError
 from streaming.events import SAMPLE_RATE
 from streaming.false_hint_budget import FalseHintBudget
 from streaming.index.entry_register import EntryRegister
 from streaming.index.layered_index import LayeredIndex
 from streaming.index.searched_index import SearchedIndex
-from streaming.model_folder import BUNDLED, ModelFolder
-from streaming.pipeline import FrameEncoder, Pipeline
+from streaming.model_folder import ModelFolder
+from streaming.pipeline import Pipeline
 from streaming.pipeline_config import HOP_MS, PipelineConfig
 from streaming.protocol import Limits
 from streaming.scoring import TermScorer
 from streaming.session import ServedGlossary, Session, SessionSettings
 from streaming.sessions.catalogue import Catalogue
-from streaming.spotting.form_search import IndexTables, tables_for
-from streaming.spotting.per_index import made_once
 from streaming.spotting.scoring_config import ScoringConfig
-from streaming.spotting.verifier import Verifier, verifier_of
 from streaming.term_index import TermIndex
 from streaming.vad import WebRtcDetector
-from streaming.words.competition import Competition, competition_of
 
 SOURCE_LANG = "en"
 # One stream per process, so its name need not tell it from others; a fixed one keeps two runs equal.
 LOCAL_SESSION = "local"
-
-
-def _stands_still() -> float:
-    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +41,6 @@ class Sensitivity:
     profile: str
     false_hints_per_hour: float | None = None
     threshold: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A checked model folder and the encoders that streams share.
-
-    `clock` (seconds) times the stages of each stream; the one that stands still keeps two runs equal. `hop_ms` is how
-    much new audio a decision has.
-    """
-
-    folder: ModelFolder
-    frames: FrameEncoder
-    spans: OnnxSpanEncoder
-    competition: Competition | None
-    verifier: Verifier | None
-    tables: IndexTables
-    clock: Callable[[], float] = _stands_still
-    hop_ms: int = HOP_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,56 +86,6 @@ class Told:
     target_lang: str | None
     vad_events: bool
     abstentions: bool
-
-
-def load_folder(path: Path | None) -> ModelFolder:
-    """Check a model folder, the bundled one if `path` is None. Raises ModelError."""
-    return ModelFolder.load(path or BUNDLED)
-
-
-def load_model(folder: ModelFolder, provider: Provider = "cpu", hop_ms: int = HOP_MS) -> Model:
-    """Make a checked folder's encoders ready to run. Raises ModelError, and SettingError without such a provider."""
-    spans = OnnxSpanEncoder(folder, provider=provider)
-    return Model(
-        folder,
-        open_frame_encoder(folder, provider=provider),
-        spans,
-        competition_of(folder),
-        verifier_of(folder, provider=provider),
-        made_once(tables_for(spans, ScoringConfig())),
-        hop_ms=hop_ms,
-    )
-
-
-def for_many(model: Model, slots: ComputeSlots, on_batch: Callable[[int], None], *, batches: bool = True) -> Model:
-    """The same for many streams on threads of their own, which share `slots`, with a running clock.
-
-    What waits is encoded in batches if the model allows it; `on_batch` is told the size of each.
-    """
-    frames = model.frames
-    if isinstance(frames, BlockEncoders):
-        frames = BatchingBlocks(frames, slots, MOST_IN_BATCH if batches else 1, on_batch)
-    elif isinstance(frames, OnnxFrameEncoder):
-        most = MOST_IN_BATCH if batches and frames.is_batchable else 1
-        frames = BatchingEncoder(frames, slots, most, on_batch)
-    return replace(model, frames=frames, clock=time.perf_counter)
-
-
-def warm_up(model: Model) -> None:
-    """Compile and run everything once, so that no stream waits for it."""
-    if model.competition is not None:
-        model.competition.warm_up()
-    model.frames.encode(np.zeros(model.folder.spec.context_samples, np.float32))
-
-
-def calibration_warning(folder: ModelFolder) -> str | None:
-    """What listeners must know of a model whose probabilities were never fitted to speech; None for any other."""
-    if folder.is_calibrated:
-        return None
-    return (
-        "this model is not calibrated: its probabilities and --false-hints-per-hour mean nothing yet; "
-        f"run termcue calibrate --model {folder.path}"
-    )
 
 
 def decision_of(folder: ModelFolder, sensitivity: Sensitivity, entries: int) -> DecisionConfig:

@@ -106,13 +106,13 @@ def demo(
     except ImportError as error:
         raise click.ClickException(f"the page needs Gradio ({error}); install it: pip install '.[demo]'") from error
     from app.demonstrating import Demonstration, serve_page_alone, serve_with_page
+    from app.loaded_model import calibration_warning, load_folder
     from app.page_access import PageKeys, own_address
     from app.places import Places
     from app.running_server import asks_for_key
     from app.self_signed import self_signed_tls
     from app.serving import set_up_server_log
     from app.tls import server_tls
-    from app.wiring import calibration_warning, load_folder
     from demo.site import PageSettings
     from streaming.server import ServerConfig
     from streaming.server.access import is_loopback

@@ -61,9 +61,9 @@ def export(
     voices are better. The folder of --model gives the pronunciations. `termcue calibrate` then sets thresholds.
     """
     require_training("export", "torch", "transformers", "peft", "onnx")
+    from app.loaded_model import load_folder
     from app.milestones import part_progress
     from app.samples import recordings
-    from app.wiring import load_folder
     from streaming.spans import FRAME_SAMPLES
     from training.export.retriever import ExportSettings, export_retriever
     from training.export.speech import contexts_of

@@ -33,8 +33,8 @@ def rollback(glossary_id: str, version: str | None, model: Path | None, data_dir
 
     Its hashes and canary queries must pass with the model. Running servers take it over; nothing is removed.
     """
+    from app.loaded_model import load_folder
     from app.places import Places
-    from app.wiring import load_folder
     from index_builder.publish import roll_back
 
     switch = roll_back(Places.of(data_dir).data, glossary_id, load_folder(model).encoder_id, version)

@@ -95,20 +95,11 @@ def listen(
     from app.glossaries import as_one, note_untranslated, open_layers
     from app.interrupt import UntilInterrupt
     from app.listening import listen_to
+    from app.loaded_model import calibration_warning, load_folder, load_model
     from app.places import Places
     from app.render import HintTable, JsonLines
     from app.watched import followed, sources_of
-    from app.wiring import (
-        OpenGlossary,
-        Sensitivity,
-        Told,
-        calibration_warning,
-        choose_target_lang,
-        load_folder,
-        load_model,
-        local_session,
-        serve_glossary,
-    )
+    from app.wiring import OpenGlossary, Sensitivity, Told, choose_target_lang, local_session, serve_glossary
 
     sensitivity = Sensitivity(profile, *_one_of(context, false_hints_per_hour, threshold))
     audio = open_source(source, sample_rate, device, realtime, notify=note)

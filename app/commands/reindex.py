@@ -100,11 +100,11 @@ def reindex(
     """
     from app.candidates import print_candidates
     from app.glossaries import GlossarySettings, id_of, read_glossaries
+    from app.loaded_model import load_folder
     from app.places import Places
     from app.publishing import publish_glossary, tell, with_published_ids
     from app.reindexing import Review, checked, write_page
     from app.report_lines import print_report
-    from app.wiring import load_folder
     from index_builder.publish import check_id
 
     is_about_index = glossary_id is not None or check

@@ -48,11 +48,11 @@ def replay(
     DIR is the folder of one session, or that of `serve --record` with many. What was otherwise, such as the model or
     the version of the glossary, is told; the exit code is 1 where hints differ.
     """
+    from app.loaded_model import load_folder, load_model
     from app.places import Places
     from app.recorded_versions import RecordedVersions, files_by_id, is_same_version
     from app.replay_lines import print_replay
     from app.replaying import replay as replay_session
-    from app.wiring import load_folder, load_model
     from streaming.errors import TermCueError
     from streaming.sessions.recorded_session import RecordedSession, session_folders
 

@@ -93,20 +93,12 @@ def serve(
     share_pools(limits["threads"])
     from app.glossaries import open_glossary, open_published
     from app.glossary_notes import report_logger
+    from app.loaded_model import calibration_warning, for_many, load_folder, load_model, warm_up
     from app.places import Places
     from app.serving import recorder_into, sessions_held, set_up_server_log
     from app.tls import server_tls
     from app.watched import sources_of
-    from app.wiring import (
-        by_id,
-        calibration_warning,
-        catalogue_of,
-        for_many,
-        load_folder,
-        load_model,
-        serve_glossary,
-        warm_up,
-    )
+    from app.wiring import by_id, catalogue_of, serve_glossary
     from index_builder.publish import published
     from streaming.encoding.batching import ComputeSlots
     from streaming.server import ServerConfig, check_address, run_server

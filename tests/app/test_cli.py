@@ -135,7 +135,7 @@ def test_port_that_is_taken_is_told_at_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the model is loaded, which takes seconds."""
-    monkeypatch.setattr("app.wiring.load_folder", lambda path: pytest.fail("the model was loaded first"))
+    monkeypatch.setattr("app.loaded_model.load_folder", lambda path: pytest.fail("the model was loaded first"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert edge.run(["serve", "--glossary", "x", "--port", str(port)]) == 2

@@ -22,11 +22,11 @@ from click.testing import CliRunner
 from app.commands.demo import demo
 from app.demonstrating import Demonstration, serve_with_page
 from app.desk import Desk
+from app.loaded_model import load_folder
 from app.page_access import PageKeys, new_key, own_address, page_address
 from app.places import Places
 from app.running_server import asks_for_key, knows_page, obstacles, server_address
 from app.self_signed import self_signed_tls
-from app.wiring import load_folder
 from demo.desk import Upload
 from demo.site import PageSettings
 from streaming.errors import GlossaryError, SettingError

@@ -75,7 +75,7 @@ def test_what_one_core_holds_is_counted(monkeypatch: pytest.MonkeyPatch, held: i
     """One person, several people."""
     stream = SimpleNamespace(nbytes=2_400_000)
     loaded = SimpleNamespace(frames=SimpleNamespace(open=lambda: stream))
-    monkeypatch.setattr("app.wiring.load_model", lambda folder: loaded)
+    monkeypatch.setattr("app.loaded_model.load_model", lambda folder: loaded)
     monkeypatch.setattr("app.serving.sessions_held", lambda model, threads: held)
     told = doctor._speed_of(cast(ModelFolder, None))
     assert said in told

@@ -86,7 +86,7 @@ def test_rollback_needs_a_version_that_the_model_can_search(
     assert current(data_dir, "talks").name == THIRD
     folder = ModelFolder.load(BUNDLED)
     object.__setattr__(folder, "encoder_id", "hash-encoder")
-    monkeypatch.setattr("app.wiring.load_folder", lambda _: folder)
+    monkeypatch.setattr("app.loaded_model.load_folder", lambda _: folder)
     assert run(["glossaries", "rollback", "talks", *given]) == 0
     assert _lines(capsys) == [f"talks: {THIRD} -> {SECOND}"]
     assert run(["glossaries", "rollback", "talks", FIRST, "--json", *given]) == 0

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
+from app.loaded_model import Model
 from app.places import Places
 from app.recorded_versions import RecordedVersions, files_by_id
-from app.wiring import Model
 from index_builder.publish import publish
 from index_builder.testing import built_index
 from streaming.errors import IndexFolderError

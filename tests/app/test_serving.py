@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from app.loaded_model import Model
 from app.serving import sessions_held, set_up_server_log
-from app.wiring import Model
 from streaming.encoding.block_shape import BlockShape
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from app.cli import run
 from app.glossaries import id_of
+from app.loaded_model import calibration_warning
 from app.options import HOPS_MS, MODEL_PROVIDERS
 from app.samples import glossary_path, recordings
-from app.wiring import OpenGlossary, by_id, calibration_warning, choose_target_lang
+from app.wiring import OpenGlossary, by_id, choose_target_lang
 from index_builder.testing import HashEncoder, flat_background
 from streaming import pipeline_config
 from streaming.encoding.providers import PROVIDERS

@@ -23,8 +23,8 @@ sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() !=
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from app.glossaries import open_glossary
+from app.loaded_model import Model, load_folder, load_model
 from app.places import Places
-from app.wiring import Model, load_folder, load_model
 from streaming.events import SAMPLE_RATE
 from streaming.spotting.form_search import FormSearch
 from streaming.spotting.scoring_config import ScoringConfig

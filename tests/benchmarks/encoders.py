@@ -27,8 +27,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from app.glossaries import open_glossary
+from app.loaded_model import Model, load_folder, load_model, warm_up
 from app.places import Places
-from app.wiring import Model, Sensitivity, decision_of, load_folder, load_model, make_pipeline, warm_up
+from app.wiring import Sensitivity, decision_of, make_pipeline
 from streaming.audio import AudioFormat
 from streaming.events import SAMPLE_RATE
 from streaming.pipeline import STAGES, Pipeline

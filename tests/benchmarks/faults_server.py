@@ -138,10 +138,11 @@ def serve(port: str, model: str, glossary: str, record: str, jumps: str) -> None
 
     share_pools()
     from app.glossaries import open_glossary
+    from app.loaded_model import for_many, load_folder, load_model, warm_up
     from app.places import Places
     from app.serving import recorder_into
     from app.watched import sources_of
-    from app.wiring import by_id, catalogue_of, for_many, load_folder, load_model, serve_glossary, warm_up
+    from app.wiring import by_id, catalogue_of, serve_glossary
     from streaming.encoding.batching import ComputeSlots
     from streaming.server import ServerConfig, run_server
     from streaming.server.metrics import ServerMetrics

@@ -229,8 +229,9 @@ def serve(glossary_file: str, sessions: int, batching: str, hop_ms: int) -> None
 
     share_pools()
     from app.glossaries import open_glossary
+    from app.loaded_model import for_many, load_folder, load_model, warm_up
     from app.places import Places
-    from app.wiring import OpenGlossary, catalogue_of, for_many, load_folder, load_model, warm_up
+    from app.wiring import OpenGlossary, catalogue_of
     from streaming.encoding.batching import ComputeSlots
     from streaming.server import ServerConfig, run_server
     from streaming.server.metrics import ServerMetrics

@@ -52,8 +52,9 @@ class TermCueListener:
 
     def __init__(self, model: Path | None, glossary: Path, cache: Path, false_per_hour: float) -> None:
         from app.glossaries import open_glossary
+        from app.loaded_model import load_folder, load_model
         from app.places import Places
-        from app.wiring import Sensitivity, decision_of, load_folder, load_model, make_pipeline
+        from app.wiring import Sensitivity, decision_of, make_pipeline
         from streaming.audio import AudioFormat
 
         folder = load_folder(model)

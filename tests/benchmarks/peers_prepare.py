@@ -94,8 +94,8 @@ def prepare_stream(path: Path, data: Path, folder: Path, seconds: float | None) 
 def prepare_index(glossary: Path, model: Path | None, cache: Path, phrases: Path) -> None:
     """Build a glossary's index into the cache, and write the phrases of its forms for peers with a lexicon."""
     from app.glossaries import open_glossary
+    from app.loaded_model import load_folder
     from app.places import Places
-    from app.wiring import load_folder
     from streaming.entries import arpabet
 
     index = open_glossary(str(glossary), load_folder(model), Places(cache, cache)).index

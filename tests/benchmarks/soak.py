@@ -32,9 +32,10 @@ import numpy as np
 
 from app.allocator import giving_back, share_pools
 from app.glossaries import open_file
+from app.loaded_model import for_many, load_folder, load_model
 from app.places import Places
 from app.samples import glossary_path
-from app.wiring import catalogue_of, for_many, load_folder, load_model
+from app.wiring import catalogue_of
 from streaming.encoding.batching import ComputeSlots
 from streaming.protocol import Limits
 from streaming.server import ConnectionConfig, HintServer, ServerConfig

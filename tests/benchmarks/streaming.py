@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.glossaries import open_glossary
+from app.loaded_model import Model, load_folder, load_model
 from app.places import Places
-from app.wiring import Model, Sensitivity, decision_of, load_folder, load_model, make_scorer
+from app.wiring import Sensitivity, decision_of, make_scorer
 from streaming.audio import AudioFormat
 from streaming.decision import Candidate
 from streaming.encoding.encoded_context import EncodedContext

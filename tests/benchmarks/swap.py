@@ -34,19 +34,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.glossaries import open_glossary
+from app.loaded_model import Model, load_folder, load_model
 from app.places import Places
 from app.samples import recordings
 from app.watched import PublishedGlossary
-from app.wiring import (
-    Model,
-    OpenGlossary,
-    Sensitivity,
-    decision_of,
-    load_folder,
-    load_model,
-    make_pipeline,
-    serve_glossary,
-)
+from app.wiring import OpenGlossary, Sensitivity, decision_of, make_pipeline, serve_glossary
 from index_builder.publish import publish, version_name
 from index_builder.report import IndexReport
 from streaming.audio import AudioFormat

@@ -25,7 +25,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from app.wiring import Model, load_folder, load_model
+from app.loaded_model import Model, load_folder, load_model
 from index_builder.embed import embed_texts
 from index_builder.pronounce import SpokenForm, pronounce_forms
 from streaming.encoder import OnnxTextEncoder

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.demonstrating import Demonstration, Stage, staged
+from app.loaded_model import load_folder, warm_up
 from app.page_access import PageKeys
 from app.places import Places
-from app.wiring import load_folder, warm_up
 from demo.site import MOUNT_PATH, PageSettings
 from streaming.server import HintServer, ServerConfig
 from streaming.server.api_keys import ApiKeys

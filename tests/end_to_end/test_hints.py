@@ -19,9 +19,10 @@ import pytest
 import soundfile
 
 from app.glossaries import open_glossary
+from app.loaded_model import Model, load_folder, load_model
 from app.places import Places
 from app.samples import glossary_path, recordings
-from app.wiring import Model, OpenGlossary, Sensitivity, decision_of, load_folder, load_model, make_pipeline
+from app.wiring import OpenGlossary, Sensitivity, decision_of, make_pipeline
 from streaming.audio import AudioFormat, float_to_pcm16
 from streaming.events import SAMPLE_RATE, Abstention, Event, Hint, HintWithdrawn, SpeechStarted
 from streaming.model_folder import BUNDLED

@@ -11,9 +11,10 @@ import pytest
 import soundfile
 
 from app.glossaries import open_file
+from app.loaded_model import load_folder, load_model
 from app.places import Places
 from app.samples import glossary_path, recordings
-from app.wiring import catalogue_of, load_folder, load_model
+from app.wiring import catalogue_of
 from streaming.model_folder import BUNDLED
 from streaming.protocol import Limits, encode
 from streaming.session import open_session

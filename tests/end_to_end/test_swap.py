@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from app.glossaries import open_glossary
+from app.loaded_model import Model, load_folder, load_model
 from app.places import Places
 from app.samples import recordings
 from app.watched import PublishedGlossary
-from app.wiring import Model, OpenGlossary, catalogue_of, load_folder, load_model, serve_glossary
+from app.wiring import OpenGlossary, catalogue_of, serve_glossary
 from index_builder.publish import publish, roll_back
 from index_builder.report import IndexReport
 from streaming.client import StreamOptions, stream_hints

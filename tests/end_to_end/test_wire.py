@@ -12,20 +12,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from app.glossaries import open_glossary
+from app.loaded_model import Model, for_many, load_folder, load_model, warm_up
 from app.places import Places
 from app.samples import recordings
-from app.wiring import (
-    Model,
-    OpenGlossary,
-    Sensitivity,
-    catalogue_of,
-    decision_of,
-    for_many,
-    load_folder,
-    load_model,
-    make_pipeline,
-    warm_up,
-)
+from app.wiring import OpenGlossary, Sensitivity, catalogue_of, decision_of, make_pipeline
 from streaming.audio import AudioFormat, float_to_pcm16
 from streaming.encoding.batching import ComputeSlots
 from streaming.events import Hint

@@ -100,19 +100,46 @@ def fit_streams(evidence: Sequence[StreamEvidence]) -> FittedCalibration:
     Raises:
         CalibrationError: no candidate was right, or none was wrong.
     """
-    smallest = {e.name: min(o.size for o in evidence if o.name == e.name) for e in evidence}
-    # The weights come from each stream's smallest glossary: distractors of larger ones would only drown its terms.
-    rows = [(_voices(e.name), label(e)) for e in evidence if e.size == smallest[e.name]]
-    verdicts = {bool(right) for _, labelled in rows for right in labelled.right}
-    if len(verdicts) < 2:
-        raise CalibrationError(_nothing_to_weigh(len(smallest), has_right=True in verdicts))
-    fits = [StreamFit(one.name, one.size, tuple(sweep(one, _fit_without(rows, _voices(one.name))))) for one in evidence]
+    rows = _labelled(evidence)
+    fits = [_judged(one, rows) for one in evidence]
     judged = [
         replace(one, dial=_dialled(heard, _fit_without(rows, _voices(one.stream)), fits))
         for heard, one in zip(evidence, fits, strict=True)
     ]
     calibration = with_table(fit([labelled for _, labelled in rows]), _sweeps(fits))
     return FittedCalibration(calibration, tuple(judged), _honesty(rows))
+
+
+def judge_changed(clean: Sequence[StreamEvidence], changed: Sequence[StreamEvidence]) -> list[StreamFit]:
+    """Streams in noise, over a telephone, …, each judged with weights and table of other voices' clean speech.
+
+    Args:
+        clean: evidence of streams as they were recorded, each with one glossary.
+        changed: of the same or others; sizes are those of `clean`.
+
+    Raises:
+        CalibrationError: as `fit_streams`.
+    """
+    rows = _labelled(clean)
+    fits = [_judged(one, rows) for one in clean]
+    return [
+        replace(_judged(one, rows), dial=_dialled(one, _fit_without(rows, _voices(one.name)), fits)) for one in changed
+    ]
+
+
+def _judged(heard: StreamEvidence, rows: Sequence[tuple[str, LabelledRows]]) -> StreamFit:
+    return StreamFit(heard.name, heard.size, tuple(sweep(heard, _fit_without(rows, _voices(heard.name)))))
+
+
+def _labelled(evidence: Sequence[StreamEvidence]) -> list[tuple[str, LabelledRows]]:
+    """The voices of each stream and what it teaches."""
+    smallest = {e.name: min(o.size for o in evidence if o.name == e.name) for e in evidence}
+    # The weights come from each stream's smallest glossary: distractors of larger ones would only drown its terms.
+    rows = [(_voices(e.name), label(e)) for e in evidence if e.size == smallest[e.name]]
+    verdicts = {bool(right) for _, labelled in rows for right in labelled.right}
+    if len(verdicts) < 2:
+        raise CalibrationError(_nothing_to_weigh(len(smallest), has_right=True in verdicts))
+    return rows
 
 
 def _sweeps(fits: Sequence[StreamFit]) -> dict[int, list[tuple[StreamScore, ...]]]:

@@ -7,7 +7,7 @@ from streaming.calibration import FEATURES
 from streaming.entries import Entry, make_form
 from streaming.spotting.evidence import Evidence
 from training.evaluation.calibrate import THRESHOLDS, fit, label, sweep
-from training.evaluation.fit_streams import CalibrationError, fit_streams, nominal_size
+from training.evaluation.fit_streams import CalibrationError, fit_streams, judge_changed, nominal_size
 from training.evaluation.stream_evidence import Hop, StreamEvidence
 from training.evaluation.stream_metrics import Occurrence, Reference
 
@@ -34,6 +34,19 @@ def test_a_stream_is_judged_with_weights_of_other_voices() -> None:
     assert list(fitted.fits[0].sweep) == sweep(streams[0], fit([label(streams[1]), label(streams[2])]))
     assert list(fitted.fits[1].sweep) == sweep(streams[1], fit([label(streams[0])]))
     assert fitted.honesty.rows.sum() == 6
+
+
+def test_speech_that_sounds_otherwise_is_judged_with_what_clean_speech_of_others_taught() -> None:
+    """Its own clean evidence would flatter it, and its changed one is not what a model is calibrated on."""
+    clean = [heard("one"), heard("two", said=-0.5)]
+    noisy = [heard("one", said=-1.0), heard("two2", said=-2.0)]
+    first, second = judge_changed(clean, noisy)
+    assert list(first.sweep) == sweep(noisy[0], fit([label(clean[1])]))
+    assert list(second.sweep) == sweep(noisy[1], fit([label(clean[0])]))
+    assert set(first.dial) == {12, 60, 300}
+    assert judge_changed(clean, clean)[0] == fit_streams(clean).fits[0]
+    with pytest.raises(CalibrationError, match="no right candidate"):
+        judge_changed([replace(heard("one"), hops=())], noisy)
 
 
 def test_what_ships_is_fitted_on_all_of_the_smallest_glossaries() -> None:
