@@ -59,8 +59,14 @@ class ExpectedRecall:
 
 
 def measured_streams(report: Mapping[str, Any] | None) -> tuple[MeasuredStream, ...]:
-    """Of a model folder's `calibration_report`; none of a folder without one. Raises as `MeasuredStream.from_json`."""
-    return () if report is None else tuple(MeasuredStream.from_json(each) for each in report["streams"])
+    """Of a model folder's `calibration_report`; none of a folder without one, or with one in another version's form.
+
+    An account is nothing that a model needs to be served, so one that cannot be read promises nothing.
+    """
+    try:
+        return () if report is None else tuple(MeasuredStream.from_json(each) for each in report["streams"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ()
 
 
 def expected_recall(streams: Sequence[MeasuredStream], per_hour: float, entries: int) -> ExpectedRecall | None:

@@ -56,6 +56,9 @@ def test_each_stream_counts_with_the_glossary_nearest_in_size() -> None:
 def test_nothing_measured_promises_nothing() -> None:
     """A model that goes on with another's calibration has no account of its own."""
     assert measured_streams(None) == ()
+    assert measured_streams({"streams": ["dev"]}) == ()
+    assert measured_streams({"streams": [_raw("novel", 300, 0.5), _raw("prompts", 0, 0.5)]}) == ()
+    assert measured_streams({}) == ()
     assert expected_recall((), 12, 300) is None
 
 
