@@ -10,6 +10,10 @@ SAMPLE = "sample"
 STDIN = "-"
 MICROPHONE = "mic"
 
+_SILENT_MICROPHONE = "is it muted, kept from programs by the system, or is another one wanted (--device)?"
+_SILENT_PIPE = "does the command before the pipe hear anything, and write 16-bit samples?"
+_SILENT_FILE = "was it recorded from a muted microphone, or is its sound in another track?"
+
 
 def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bool, notify: "Notify") -> "Source":
     """Open the source called `name`.
@@ -30,7 +34,7 @@ def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bo
     if name == MICROPHONE:
         from streaming.microphone import MicrophoneSource
 
-        return SilenceNoticed(MicrophoneSource(device, notify), notify, is_live=True)
+        return SilenceNoticed(MicrophoneSource(device, notify), notify, _SILENT_MICROPHONE, is_live=True)
     source: Source
     if name == STDIN:
         source = StdinSource(sample_rate)
@@ -40,7 +44,8 @@ def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bo
         source = SequenceSource([FileSource(recording.path) for recording in recordings()])
     else:
         source = FileSource(Path(name), notify=notify)
-    noticed = SilenceNoticed(source, notify, is_live=is_realtime or name == STDIN)
+    cure = _SILENT_PIPE if name == STDIN else _SILENT_FILE
+    noticed = SilenceNoticed(source, notify, cure, is_live=name == STDIN)
     return RealTimeSource(noticed) if is_realtime else noticed
 
 

@@ -18,11 +18,12 @@ class SilenceNoticed:
     Args:
         source: the audio.
         notify: is told.
+        cure: what is asked of the user.
         is_live: as soon as 10 s have come, for what goes on forever; else at the end, and only of all of it.
     """
 
-    def __init__(self, source: Source, notify: Notify, *, is_live: bool) -> None:
-        self._source, self._notify, self._is_live = source, notify, is_live
+    def __init__(self, source: Source, notify: Notify, cure: str, *, is_live: bool) -> None:
+        self._source, self._notify, self._cure, self._is_live = source, notify, cure, is_live
         self._rest = b""
         self._frames = 0
         self._loudest_channel = 0
@@ -60,10 +61,6 @@ class SilenceNoticed:
         return bool(np.abs(samples.sum(axis=1)).max() >= _AUDIBLE * channels)
 
     def _tell(self, when: str) -> None:
-        if self._loudest_channel >= _AUDIBLE:
-            cure = "its channels cancel each other: turn one of them over, or give one alone"
-        elif self._is_live:
-            cure = "is the microphone muted, kept from programs by the system, or is another one wanted (--device)?"
-        else:
-            cure = "was it recorded from a muted microphone, or is its sound in another track?"
+        cancels = "its channels cancel each other: turn one of them over, or give one alone"
+        cure = cancels if self._loudest_channel >= _AUDIBLE else self._cure
         self._notify(f"warning: nothing but silence {when}; {cure}")

@@ -5,9 +5,8 @@
 
 DIR holds ``streams/NAME.json``, the audio that they name, and the glossaries ``streams/NAME.g300.csv``. Each figure is
 made with a calibration of the other voices' clean speech, as a new voice meets it: recall at 12, 60 and 300 false hints
-an hour, and how many came where so many were asked for. At least two voices are needed. Everything is loudness -24 dBFS;
-noise and babble (four of the other streams at once, so that at least two streams are needed) are 12 dB below the
-speech, the noise pink; the room dies away in 0.1 to 0.7 s; the telephone is 300 to 3,400 Hz in mu-law.
+an hour, and how many came where so many were asked for; so at least two streams are needed. All has a level of -24 dBFS;
+noise and babble (four stretches of the other streams at once) are 12 dB below the speech, the noise pink; the room dies away in 0.1 to 0.7 s; the telephone is 300 to 3,400 Hz in mu-law.
 """
 
 import argparse
