@@ -2,8 +2,9 @@
 
 The keys are the options of the commands themselves, so there is no second list of them to keep true:
 `glossary = "talks"` at the top sets it for every command that has `--glossary`, the same under `[listen]`
-for that one; `TERMCUE_GLOSSARY` and `TERMCUE_LISTEN_GLOSSARY` do the same and win over the file. A key
-that no command has is an error.
+for that one; `TERMCUE_GLOSSARY` and `TERMCUE_LISTEN_GLOSSARY` do the same and win over the file. What is
+set for a command of commands (`[glossaries]`) is set for each of those that has the option. A key that no
+command has is an error.
 """
 
 import difflib
@@ -12,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,7 +27,8 @@ GROUP_VARIABLES = frozenset({"TERMCUE_CONFIG", "TERMCUE_LOG_LEVEL"})
 # Keys whose values are repeated in no message.
 SECRETS = frozenset({"api_key"})
 
-Defaults = dict[str, dict[str, object]]
+# Of a group: name of the command in it -> its defaults.
+Defaults = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +98,24 @@ def _environment_settings(group: click.Group, environment: Mapping[str, str]) ->
 
 
 def _apply(group: click.Group, setting: Setting, defaults: Defaults) -> None:
-    commands = list(group.commands) if setting.command is None else [setting.command]
-    options = {name: _options(group.commands[name]) for name in commands}
-    if not any(setting.key in found for found in options.values()):
-        raise SettingError(_unknown_key(setting, {key for found in options.values() for key in found}))
-    for name, found in options.items():
-        if setting.key in found:
-            option = found[setting.key]
-            defaults[name][option.name or setting.key] = _converted(option, setting)
+    names = list(group.commands) if setting.command is None else [setting.command]
+    takers = [taker for name in names for taker in _takers(group.commands[name], defaults[name])]
+    if not any(setting.key in options for options, _ in takers):
+        raise SettingError(_unknown_key(setting, {key for options, _ in takers for key in options}))
+    for options, place in takers:
+        if setting.key in options:
+            option = options[setting.key]
+            place[option.name or setting.key] = _converted(option, setting)
+
+
+def _takers(
+    command: click.Command, defaults: dict[str, Any]
+) -> Iterator[tuple[dict[str, click.Option], dict[str, Any]]]:
+    """The options of a command and of those in it, each with the place of their defaults."""
+    yield _options(command), defaults
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _takers(inner, defaults.setdefault(name, {}))
 
 
 def _options(command: click.Command) -> dict[str, click.Option]:

@@ -43,6 +43,31 @@ def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert defaults["stream"]["profile"] == "mt"
 
 
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        ('data-dir = "d"\n', {}),
+        ('[glossaries]\ndata-dir = "d"\n', {}),
+        ('data-dir = "x"\n[glossaries]\ndata-dir = "d"\n', {}),
+        ('[glossaries]\ndata-dir = "x"\n', {"TERMCUE_DATA_DIR": "d"}),
+        ('data-dir = "x"\n', {"TERMCUE_GLOSSARIES_DATA_DIR": "d"}),
+    ],
+)
+def test_setting_reaches_the_commands_of_a_group(tmp_path: Path, text: str, environment: dict[str, str]) -> None:
+    """What is set for all, or for the group, is a default of each command of the group with that option."""
+    defaults = _read(tmp_path, text, environment)["glossaries"]
+    names = ("list", "show", "rollback", "prune", "diff", "export")
+    assert defaults == {name: {"data_dir": Path("d")} for name in names}
+
+
+def test_setting_of_a_group_is_for_those_that_have_the_option(tmp_path: Path) -> None:
+    """An option of one command of the group is set for that one; one of none is an error."""
+    defaults = _read(tmp_path, "[glossaries]\nkeep = 3\n")["glossaries"]
+    assert (defaults["prune"], defaults["list"]) == ({"keep": 3}, {})
+    with pytest.raises(SettingError, match=r"\[glossaries\] kep: glossaries has no such option; did you mean 'keep'"):
+        _read(tmp_path, "[glossaries]\nkep = 3\n")
+
+
 def test_repeatable_option_takes_a_list_or_one_value(tmp_path: Path) -> None:
     """An option that may be given several times takes an array, and a single value as an array of one."""
     assert _read(tmp_path, '[serve]\nglossary = ["a", "b"]\n')["serve"] == {"glossary": ["a", "b"]}

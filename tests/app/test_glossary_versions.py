@@ -104,6 +104,18 @@ def test_prune_tells_what_stays_because_it_is_used(data_dir: Path, capsys: pytes
     assert run(["glossaries", "prune", "talks", "--data-dir", str(data_dir)]) == 2
 
 
+def test_versions_are_looked_for_where_the_settings_say(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A variable names the folder of every command of `glossaries`; a flag wins over it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERMCUE_DATA_DIR", str(data_dir))
+    assert run(["glossaries", "prune", "talks", "--keep", "1"]) == 0
+    assert _lines(capsys) == [f"removed  {FIRST}", f"removed  {SECOND}"]
+    assert run(["glossaries", "list", "--data-dir", str(tmp_path / "other")]) == 0
+    assert _lines(capsys) == []
+
+
 def test_beginning_of_a_version_names_it(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """If no other begins so; what several versions share, or none begins with, is answered with where to look."""
     given = ["--data-dir", str(data_dir)]
