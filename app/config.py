@@ -9,6 +9,7 @@ command has is an error.
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.types import IntParamType
 
 from streaming.errors import SettingError
 from streaming.wire.typed_json import shown
@@ -24,6 +26,8 @@ CONFIG_FILE = "termcue.toml"
 PREFIX = "TERMCUE_"
 # Variables that belong to the command as a whole and are read by its own options.
 GROUP_VARIABLES = frozenset({"TERMCUE_CONFIG", "TERMCUE_LOG_LEVEL"})
+# What a shell opens for a command, and nothing at all: such pipes have somebody who writes, or end at once.
+_OPENED = re.compile(r"/dev/(null|stdin|fd/\d+)|/proc/self/fd/\d+")
 # Keys whose values are repeated in no message.
 SECRETS = frozenset({"api_key"})
 
@@ -64,16 +68,21 @@ def _file_settings(group: click.Group, config: Path | None) -> Iterator[Setting]
     path = config or Path(CONFIG_FILE)
     if config is None and not path.exists():
         return
+    commands = _by_key(group)
     for key, value in _parsed(path).items():
-        if key in group.commands and isinstance(value, dict):
+        command = commands.get(key.replace("-", "_"))
+        if command is not None and isinstance(value, dict):
             for inner, setting in value.items():
-                yield Setting(key, inner.replace("-", "_"), setting, f"{path}, [{key}] {inner}")
+                yield Setting(command, inner.replace("-", "_"), setting, f"{path}, [{key}] {inner}")
         else:
             yield Setting(None, key.replace("-", "_"), value, f"{path}, {key}")
 
 
 def _parsed(path: Path) -> dict[str, object]:
     try:
+        # Opening any other pipe would wait for a writer for ever, and a device never ends.
+        if path.exists() and not path.is_file() and not path.is_dir() and not _OPENED.fullmatch(str(path)):
+            raise SettingError(f"{path} is a pipe or device, not a regular file; save the settings to a file first.")
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise SettingError(f"{path} does not exist; give another file to --config.") from error
@@ -88,13 +97,19 @@ def _parsed(path: Path) -> dict[str, object]:
 
 
 def _environment_settings(group: click.Group, environment: Mapping[str, str]) -> Iterator[Setting]:
+    commands = _by_key(group)
     for variable, value in environment.items():
         # An empty variable is one that is not set, as for the group's own and for XDG_DATA_HOME.
         if not value or not variable.startswith(PREFIX) or variable in GROUP_VARIABLES:
             continue
         key = variable.removeprefix(PREFIX).lower()
-        command = next((name for name in group.commands if key.startswith(f"{name}_")), None)
-        yield Setting(command, key.removeprefix(f"{command}_"), value, variable)
+        command = next((name for name in commands if key.startswith(f"{name}_")), None)
+        yield Setting(command and commands[command], key.removeprefix(f"{command}_"), value, variable)
+
+
+def _by_key(group: click.Group) -> dict[str, str]:
+    """Name of a command as it stands in keys and variables (which have no hyphens) -> its name."""
+    return {name.replace("-", "_"): name for name in group.commands}
 
 
 def _apply(group: click.Group, setting: Setting, defaults: Defaults) -> None:
@@ -153,7 +168,14 @@ def _convert_one(option: click.Option, value: object, setting: Setting) -> objec
     if not is_scalar or (is_flag_value != option.is_flag and not isinstance(value, str)):
         expected = "true or false" if option.is_flag else f"a value like --{setting.key.replace('_', '-')} takes"
         raise SettingError(f"{setting.origin}: {_brief(setting.key, value)} does not fit; give {expected}.")
+    # click would cut the fraction off, and fails at what is infinite.
+    if isinstance(value, float) and isinstance(option.type, IntParamType) and not _is_whole(value):
+        raise SettingError(f"{setting.origin}: {value} is no whole number of at most 64 bits; give one.")
     return option.type.convert(value, option, None)
+
+
+def _is_whole(value: float) -> bool:
+    return value.is_integer() and abs(value) < 2.0**64
 
 
 def _brief(key: str, value: object) -> str:

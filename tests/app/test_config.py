@@ -1,5 +1,6 @@
 """Settings from file and environment: the keys are the options, and nothing unknown passes."""
 
+import os
 from pathlib import Path
 
 import click
@@ -89,6 +90,11 @@ def test_repeatable_option_takes_a_list_or_one_value(tmp_path: Path) -> None:
         ("threshold = " + "[" * 100_000, "nests too deeply"),
         ("threshold = " + "1" * 5_000, "thousands of digits"),
         ("threshold = 0x" + "f" * 5_000, "a number beyond 64 bits does not fit"),
+        ("[serve]\nport = inf\n", r"\[serve\] port: inf is no whole number"),
+        ("sample-rate = -1e400\n", "sample-rate: -inf is no whole number"),
+        ("[serve]\nport = nan\n", "port: nan is no whole number"),
+        ("[serve]\nport = 8765.5\n", "port: 8765.5 is no whole number"),
+        ("[serve]\nmax-sessions = 1e300\n", r"max-sessions: 1e\+300 is no whole number of at most 64 bits"),
         ("data-dir = 5\n", "data-dir: 5 is no path"),
         ("data-dir = ''\n", "data-dir: '' is no path"),
     ],
@@ -97,6 +103,35 @@ def test_unknown_key_or_wrong_value_names_its_place(tmp_path: Path, text: str, s
     """An error in the file says where it stands and what would be right."""
     with pytest.raises(SettingError, match=said):
         _read(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["mine-negatives", "validate-audio"])
+def test_command_with_a_hyphen_has_variables(tmp_path: Path, name: str) -> None:
+    """A variable has no hyphens; a table of the file may be written either way."""
+    key = name.replace("-", "_")
+    for text, environment in (
+        ("", {f"TERMCUE_{key.upper()}_JSON": "true"}),
+        (f"[{name}]\njson = true\n", {}),
+        (f"[{key}]\njson = true\n", {}),
+    ):
+        assert _read(tmp_path, text, environment)[name] == {"as_json": True}
+
+
+def test_pipe_is_no_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may ever write into a pipe of a name; one that the shell has opened is read, and so is /dev/null."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("termcue.toml")
+    for config in (None, tmp_path / "termcue.toml"):
+        with pytest.raises(SettingError, match=r"termcue\.toml is a pipe or device, not a regular file; save"):
+            read_defaults(cli, config, {})
+    assert read_defaults(cli, Path("/dev/null"), {})["listen"] == {}
+    reading, writing = os.pipe()
+    os.write(writing, b'profile = "mt"\n')
+    os.close(writing)
+    try:
+        assert read_defaults(cli, Path(f"/dev/fd/{reading}"), {})["listen"] == {"profile": "mt"}
+    finally:
+        os.close(reading)
 
 
 def test_unknown_variable_is_an_error(tmp_path: Path) -> None:
