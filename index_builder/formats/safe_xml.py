@@ -127,9 +127,9 @@ def _pieces(content: bytes, name: str, encoding: str) -> Iterator[str]:
             piece = decoder.decode(content[begin : begin + _PIECE], begin + _PIECE >= len(content))
             # expat allows nothing before a declaration; people save blank lines there.
             yield piece.lstrip(_BLANK) if begin == 0 else piece
-    except UnicodeDecodeError as cause:
-        raise GlossaryError(
-            f"{name} is not the {encoding} that it should be: {cause.reason}; save it as UTF-8"
-        ) from cause
+    except UnicodeError as cause:
+        # A missing byte order mark has no position, so it is no UnicodeDecodeError.
+        reason = cause.reason if isinstance(cause, UnicodeDecodeError) else cause
+        raise GlossaryError(f"{name} is not the {encoding} that it should be: {reason}; save it as UTF-8") from cause
     except LookupError as cause:
         raise GlossaryError(f"{name} declares the encoding {encoding}, which is not known; save it as UTF-8") from cause

@@ -157,4 +157,14 @@ REFUSED_XML = (
     Refused(
         "another encoding than declared", b"<?xml version='1.0' encoding='utf-8'?><tbx>\xff</tbx>", "not the utf-8"
     ),
+    Refused(
+        "what is declared as UTF-16 and is ASCII of even length",
+        b"<?xml version='1.0' encoding='utf-16'?><tbx></tbx>",
+        "not the utf-16 that it should be: .* BOM; save it as UTF-8",
+    ),
+    Refused(
+        "what is declared as UTF-16 and is ASCII of odd length",
+        b"<?xml version='1.0' encoding='utf-16'?><tbx> </tbx>",
+        "not the utf-16 that it should be",
+    ),
 )
