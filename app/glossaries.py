@@ -32,7 +32,7 @@ from streaming.term_index import TermIndex
 
 SAMPLE_ID = "sample"
 # Part of the cache's key: raised whenever the same file is read into other entries.
-READING = "5"
+READING = "6"
 _NO_ID = re.compile(r"[^a-z0-9._-]+")
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,15 @@ from index_builder.formats.rows import (
     Place,
     RejectedRow,
     reject,
+    shorten,
 )
 from streaming.errors import GlossaryError
 
 # Python cannot follow a list in lists without end.
 _MAX_DEPTH = 8
+# Of a term all are names of it, and what is kept for the reader is read whole; of anything else one counts.
+_ALL_COUNT = frozenset({"term", "aliases", "pronunciations"})
+_FOR_THE_READER = frozenset({"note", "domain"})
 _LINES_SUFFIXES = (".jsonl", ".ndjson")
 
 
@@ -123,21 +127,43 @@ def _object_row(
     columns: Columns,
     warnings: list[GlossaryWarning],
 ) -> GlossaryRow:
-    draft = RowDraft(place, warnings)
     names = list(value)
     meanings = columns_of(names, languages)
     # Fields have no order, so they are chosen by name only, where the object has them.
     if columns.named_in(names):
         meanings = columns.apply(meanings, names, languages, f"{place.file}, line {place.line}")
-    for column, content in zip(meanings, value.values(), strict=True):
+    draft = RowDraft(place, warnings)
+    for column, texts in _texts_of(meanings, value.values()).items():
+        if len(texts) > 1 and column.role in _FOR_THE_READER:
+            draft.add(column, ["; ".join(dict.fromkeys(texts))])
+            continue
+        draft.add(column, texts)
+        if column.role not in _ALL_COUNT and (others := [text for text in dict.fromkeys(texts) if text != texts[0]]):
+            warnings.append(_second_value(place, column, texts[0], others))
+    return draft.row((key or "").strip())
+
+
+def _texts_of(meanings: Iterable[Column | None], contents: Iterable[object]) -> dict[Column, list[str]]:
+    """What an object says of each column, in all of its members that mean the same."""
+    found: dict[Column, list[str]] = {}
+    for column, content in zip(meanings, contents, strict=True):
         if column is None:
             continue
         if column.role == "translation" and isinstance(content, Mapping):
             for language, text in content.items():
-                draft.add(Column("translation", as_code(str(language))), _texts(text))
+                found.setdefault(Column("translation", as_code(str(language))), []).extend(_texts(text))
         else:
-            draft.add(column, _values(content, column))
-    return draft.row((key or "").strip())
+            found.setdefault(column, []).extend(_values(content, column))
+    return found
+
+
+def _second_value(place: Place, column: Column, first: str, others: Iterable[str]) -> GlossaryWarning:
+    what = f"{column.role} into {column.language}" if column.language else column.role
+    message = (
+        f"{place.file}, line {place.line}: of several values of {what} the first, {shorten(first)!r}, counts, and "
+        f"{shorten('; '.join(others))!r} is ignored; write one"
+    )
+    return GlossaryWarning("", "second_value", message)
 
 
 def _values(content: object, column: Column) -> list[str]:

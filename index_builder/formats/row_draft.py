@@ -9,7 +9,7 @@ from index_builder.formats.rows import GlossaryRow, GlossaryWarning, Place, shor
 
 
 class RowDraft:
-    """Takes the values of a row column by column; the first value of a field counts."""
+    """Takes the values of a row column by column; of a field that is no list the first value counts."""
 
     __slots__ = ("_aliases", "_place", "_pronunciations", "_single", "_terms", "_translations", "_warnings")
 
@@ -24,11 +24,14 @@ class RowDraft:
         self._single: dict[str, str] = {}
 
     def add(self, column: Column, values: Sequence[str]) -> None:
-        """Take the values, none of them blank, that stand in a column; one unless it holds lists."""
+        """Take the values, none of them blank, that stand in a column.
+
+        Further terms are aliases. Of translations and of what is single the first counts; who reads the others says so.
+        """
         if not values:
             return
         if column.role == "term":
-            self._terms.append(values[0])
+            self._terms += values
         elif column.role == "translation":
             self._translations.setdefault(column.language, values[0])
         elif column.role == "aliases":

@@ -53,11 +53,31 @@ def test_seed_glossary_as_a_list() -> None:
 
 
 def test_first_of_several_translations_is_taken() -> None:
-    """A list where one text is wanted gives its first; values that are no text give none."""
-    (row,) = _parse(
-        '[{"term": ["ion"], "target_translations": {"de": [null, "Ion", "Ladungsträger"], "fr": true}}]'
-    ).rows
-    assert (row.term, row.translations) == ("ion", {"de": "Ion"})
+    """A list where one text is wanted gives its first, and the others are told; values that are no text give none."""
+    parsed = _parse(
+        '[{"term": ["ion"], "target_translations": {"de": [null, "Ion", "Ladungsträger", "Ion"], "fr": true}},\n'
+        '{"term": "salt", "id": ["a", "b"], "fr": "sel", "french": ["sel", "gabelle"], "de": ["Salz", "Salz"]}]'
+    )
+    assert [(row.term, row.translations, row.row_id) for row in parsed.rows] == [
+        ("ion", {"de": "Ion"}, ""),
+        ("salt", {"fr": "sel", "de": "Salz"}, "a"),
+    ]
+    assert [(warning.kind, warning.message) for warning in parsed.warnings] == [
+        ("second_value", f"g, line {line}: of several values of {what} counts, and {other!r} is ignored; write one")
+        for line, what, other in (
+            (1, "translation into de the first, 'Ion',", "Ladungsträger"),
+            (2, "id the first, 'a',", "b"),
+            (2, "translation into fr the first, 'sel',", "gabelle"),
+        )
+    ]
+
+
+def test_further_terms_are_aliases_and_notes_are_joined() -> None:
+    """Nothing of a list is lost that can be kept: names of the same thing, and what is for the reader."""
+    parsed = _parse('[{"term": ["SGD", "descent"], "aliases": ["a"], "note": ["n", "m", "n"], "domain": ["x", "y"]}]')
+    (row,) = parsed.rows
+    assert (row.term, row.aliases, row.note, row.domain) == ("SGD", ("descent", "a"), "n; m", "x; y")
+    assert parsed.warnings == ()
 
 
 def test_provenance_is_not_the_term() -> None:
