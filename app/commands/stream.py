@@ -159,6 +159,7 @@ async def _show_hints(url: str, audio: "Source", options: "StreamOptions", sink:
     """Show all messages; whether Ctrl-C ended the audio."""
     from app.interrupt import on_first_interrupt
     from streaming.client import stream_hints
+    from streaming.client.address import shown_address
     from streaming.errors import WireError
     from streaming.protocol import Error
 
@@ -174,5 +175,5 @@ async def _show_hints(url: str, audio: "Source", options: "StreamOptions", sink:
                     has_begun = True
                 sink.show(message)
                 if isinstance(message, Error) and message.code in KEY_ERRORS:
-                    raise WireError(f"{url} {KEY_ERRORS[message.code]}")
+                    raise WireError(f"{shown_address(url)} {KEY_ERRORS[message.code]}")
     return interrupted.is_set()

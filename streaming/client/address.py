@@ -1,5 +1,6 @@
 """The address that asks a server for a stream."""
 
+import re
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from streaming.client.options import StreamOptions
@@ -19,7 +20,9 @@ def hints_address(url: str, options: StreamOptions) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise WireError(f"{url!r} is no websocket address: give ws://HOST:PORT{HINTS_PATH}")
+        # Where in it a password ends can only be told of an address that is sound.
+        said = "what was given" if "@" in url else repr(shown_address(url))
+        raise WireError(f"{said} is no websocket address: give ws://HOST:PORT{HINTS_PATH}")
     term_map = options.term_map_ms
     asked: dict[str, str | None] = {
         **dict(parse_qsl(parts.query)),
@@ -38,6 +41,12 @@ def hints_address(url: str, options: StreamOptions) -> str:
     }
     query = urlencode({key: value for key, value in asked.items() if value is not None})
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") or HINTS_PATH, query, ""))
+
+
+def shown_address(url: str) -> str:
+    """A sound address as messages name it: without user, password and query, for a token may stand in the query."""
+    bare = re.split(r"[?#]", url, maxsplit=1)[0]
+    return re.sub(r"(?<=://)[^/]*@", "", bare)
 
 
 def resume_address(address: str, token: str, last_seq: int) -> str:

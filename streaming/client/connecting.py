@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 
+from streaming.client.address import shown_address
 from streaming.client.errors import ServerUnreachable
 from streaming.client.options import StreamOptions
 from streaming.errors import SettingError
@@ -44,7 +45,7 @@ async def connected(address: str, options: StreamOptions) -> AsyncIterator[Clien
             **direct,
         )
     except (OSError, InvalidHandshake, InvalidURI) as error:
-        parts = urlsplit(address)
+        parts = urlsplit(shown_address(address))
         url = f"{parts.scheme}://{parts.netloc}"
         why = _why_unreachable(error, is_tls=parts.scheme == "wss")
         raise ServerUnreachable(f"cannot stream to {url}: {why}", may_pass=_may_pass(error)) from error
@@ -97,6 +98,9 @@ def _why_unreachable(error: Exception, *, is_tls: bool) -> str:
             return "nothing listens there: start `termcue serve`, or correct the address"
         case ssl.SSLError() | ConnectionError() | InvalidMessage() if is_tls:
             return "what listens there does not speak TLS: give ws:// instead of wss://, or correct the address"
+        case InvalidURI():
+            # Its text would repeat the address with all that is secret in it.
+            return f"{error.msg}: correct the address"
         case InvalidStatus():
             text = (error.response.body or b"").decode("utf-8", "replace").strip()
             return f"the server answered HTTP {error.response.status_code}{': ' if text else ''}{text}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from streaming.client.address import hints_address, resume_address
+from streaming.client.address import hints_address, resume_address, shown_address
 from streaming.client.connecting import connected
 from streaming.client.continuity import Continuity
 from streaming.client.errors import ServerUnreachable, StreamLost, StreamRefused
@@ -55,7 +55,7 @@ class Conversation:
         wishes: Callable[[], Configure | None],
         receive: Callable[[ServerMessage], None],
     ) -> None:
-        self._url = url
+        self._shown_url = shown_address(url)
         self._options = options
         self._outgoing = outgoing
         self._continuity = continuity
@@ -135,7 +135,7 @@ class Conversation:
         """Go on with the session that the server has, or with another in its place; whether that can be done."""
         if begin.protocol != PROTOCOL_VERSION:
             spoken = f"protocol {begin.protocol}, this client {PROTOCOL_VERSION}"
-            raise WireError(f"{self._url} speaks {spoken}: update the older of the two")
+            raise WireError(f"{self._shown_url} speaks {spoken}: update the older of the two")
         if begin.resumed:
             position = self._session_start + (begin.audio_received_frames or 0)
             if begin.audio_received_frames is None or not self._outgoing.can_go_on_from(position):
@@ -220,17 +220,17 @@ class Conversation:
             tried = tried_for(now_s - self._lost_at_s, delay_s, self._options.give_up_s)
             raise self._failure(lost, f" ({tried})")
         if not plan.at_once:
-            self._options.notify(f"{_cause(self._url, lost)}; trying again in {delay_s:.1f} s")
+            self._options.notify(f"{_cause(self._shown_url, lost)}; trying again in {delay_s:.1f} s")
         await asyncio.sleep(delay_s)
 
     def _failure(self, lost: Lost, tried: str = "") -> WireError:
         """What to raise; the server's own error is received first."""
         if lost.error is not None:
             self._receive(self._continuity.numbered(lost.error))
-            return StreamRefused(f"{_cause(self._url, lost)}{tried}", lost.error)
+            return StreamRefused(f"{_cause(self._shown_url, lost)}{tried}", lost.error)
         # What could not be reached names its cure; of a connection that closed the server may know more.
         more = "" if lost.reason and lost.code is None else "; the server's log may say why"
-        return StreamLost(f"the stream was not heard to its end{tried}: {_cause(self._url, lost)}{more}")
+        return StreamLost(f"the stream was not heard to its end{tried}: {_cause(self._shown_url, lost)}{more}")
 
 
 async def _closed(websocket: ClientConnection) -> None:

@@ -50,12 +50,13 @@ def test_key_error_names_the_option(
         raise WireError("send the header")
 
     monkeypatch.setattr(client, "stream_hints", refuse)
-    arguments = ["stream", str(recordings()[0].path), "--url", "ws://127.0.0.1:1", "--glossary", "talks"]
-    assert run(arguments) == 1
+    arguments = ["stream", str(recordings()[0].path), "--url", "ws://u:sesame@127.0.0.1:1/?token=sesame"]
+    assert run([*arguments, "--glossary", "talks"]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert said in printed.err
     assert "header" not in printed.err
+    assert "sesame" not in printed.err
 
 
 def test_a_broken_connection_is_told_and_made_again(tones: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +108,18 @@ def test_a_stream_that_is_given_up_says_one_thing_after_the_other(
         r"termcue: error: the stream was not heard to its end \((not )?tried .*\): ws://.*; the server's log may say why",
         last,
     )
+
+
+def test_no_message_of_a_broken_stream_holds_a_secret(tones: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither what is told on the way nor the last sentence repeats the password and the token of the address."""
+    faults = [Fault(after_s=0.5), *[Fault(after_s=0, code=CloseCode.NOT_READY, error="not_ready")] * 20]
+    with server_thread(SERVED, faults) as url:
+        secret = f"{url.replace('ws://', 'ws://user:sesame@')}?token=sesame"
+        assert run(["stream", tones, "--url", secret, "--glossary", "tones", "--give-up", "0.3"]) == 1
+    told = capsys.readouterr().err
+    assert "trying again in" in told
+    assert f"{url} ended the stream" in told
+    assert "sesame" not in told
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

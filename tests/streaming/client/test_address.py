@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from streaming.client import hints_address
+from streaming.client.address import shown_address
 from streaming.errors import WireError
 from tests.streaming.client.client_runs import TONES
 
@@ -25,3 +26,25 @@ def test_an_address_that_is_no_websocket_is_named(url: str) -> None:
     """The message repeats the address and shows the right form."""
     with pytest.raises(WireError, match=r"ws://HOST:PORT/v1/hints"):
         hints_address(url, TONES)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ws://user:sesame@host:1/behind/proxy?token=sesame", "ws://host:1/behind/proxy"),
+        ("ws://host?to=a@sesame", "ws://host"),
+        ("wss://host/a@b#sesame", "wss://host/a@b"),
+        ("ws://us@er:sesame@[::1]:1", "ws://[::1]:1"),
+    ],
+)
+def test_address_is_shown_without_what_is_secret(url: str, shown: str) -> None:
+    """Neither user nor query, in which a password or token stands."""
+    assert shown_address(url) == shown
+
+
+@pytest.mark.parametrize("url", ["ws://user:ses/ame@host", "http://user:sesame@host", "ws://host:http?token=sesame"])
+def test_password_of_an_address_that_is_none_is_not_repeated(url: str) -> None:
+    """The message shows the right form only."""
+    with pytest.raises(WireError, match="is no websocket address: give ws://HOST:PORT") as refused:
+        hints_address(url, TONES)
+    assert "ses" not in str(refused.value)

@@ -35,6 +35,19 @@ def test_nobody_listening_is_one_sentence() -> None:
         asyncio.run(collect(url, [PCM]))
 
 
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [("user:sesame@", "nothing listens there"), ("sesame@", "username provided without password: correct")],
+)
+def test_no_password_and_no_token_is_told(user: str, said: str) -> None:
+    """What the address holds beside host and port stands in no message."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(WireError, match=f"cannot stream to ws://{host}: .*{said}") as refused:
+        asyncio.run(collect(f"ws://{user}{host}/?token=sesame", [PCM]))
+    assert "sesame" not in str(refused.value)
+
+
 def test_an_unknown_host_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host name that does not resolve is told as such."""
 
