@@ -15,7 +15,15 @@ _SILENT_PIPE = "does the command before the pipe hear anything, and write 16-bit
 _SILENT_FILE = "was it recorded from a muted microphone, or is its sound in another track?"
 
 
-def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bool, notify: "Notify") -> "Source":
+def open_source(
+    name: str,
+    sample_rate: int,
+    device: str | None,
+    is_realtime: bool,
+    notify: "Notify",
+    *,
+    command: str = "listen",
+) -> "Source":
     """Open the source called `name`.
 
     Args:
@@ -24,6 +32,7 @@ def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bo
         device: which microphone.
         is_realtime: hold the audio back to the speed of speech; a microphone is as fast as that anyway.
         notify: is told what is unusual but usable, and where nothing can be heard.
+        command: which one it is opened for, as its errors call it.
 
     Raises:
         AudioError: it cannot be streamed.
@@ -36,14 +45,15 @@ def open_source(name: str, sample_rate: int, device: str | None, is_realtime: bo
 
         return SilenceNoticed(MicrophoneSource(device, notify), notify, _SILENT_MICROPHONE, is_live=True)
     source: Source
+    pipe_to = f"termcue {command} -"
     if name == STDIN:
-        source = StdinSource(sample_rate)
+        source = StdinSource(sample_rate, pipe_to=pipe_to)
     elif name == SAMPLE:
         from app.samples import recordings
 
         source = SequenceSource([FileSource(recording.path) for recording in recordings()])
     else:
-        source = FileSource(Path(name), notify=notify)
+        source = FileSource(Path(name), notify=notify, pipe_to=pipe_to)
     cure = _SILENT_PIPE if name == STDIN else _SILENT_FILE
     noticed = SilenceNoticed(source, notify, cure, is_live=name == STDIN)
     return RealTimeSource(noticed) if is_realtime else noticed

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -121,6 +122,26 @@ def sensitivity_options(command: Command) -> Command:
     ):
         command = decorate(command)
     return command
+
+
+def one_sensitivity(
+    context: click.Context, false_hints_per_hour: float | None, threshold: float | None
+) -> tuple[float | None, float | None]:
+    """--false-hints-per-hour and --threshold, at most one of them: a flag wins over a setting.
+
+    Raises:
+        click.UsageError: both are given in one place, where they contradict each other.
+    """
+    if false_hints_per_hour is None or threshold is None:
+        return false_hints_per_hour, threshold
+    flags = {
+        name
+        for name in ("false_hints_per_hour", "threshold")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    if len(flags) != 1:
+        raise click.UsageError("--false-hints-per-hour and --threshold exclude each other; give one.", context)
+    return (None, threshold) if "threshold" in flags else (false_hints_per_hour, None)
 
 
 def source_options(command: Command) -> Command:

@@ -12,6 +12,8 @@ from streaming.errors import AudioError
 from streaming.events import SAMPLE_RATE
 
 MAX_CHANNELS = 2
+PIPE_TO = "termcue listen -"
+"""What takes raw audio on standard input, unless another command asks."""
 # A WAV written to a pipe cannot know its length and says a number near the end of its 31 or 32 bits.
 UNKNOWN_LENGTH = 2**31 - 2**16
 _SHORT_CHUNK = re.compile(r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -37,8 +39,12 @@ def check_readable(path: Path) -> None:
 
 
 # soundfile comes without type stubs, so its objects are `Any`.
-def open_sound(path: Path) -> Any:  # noqa: ANN401
-    """The file as an open `soundfile.SoundFile`. Raises AudioError where libsndfile cannot read it."""
+def open_sound(path: Path, pipe_to: str = PIPE_TO) -> Any:  # noqa: ANN401
+    """The file as an open `soundfile.SoundFile`.
+
+    Raises:
+        AudioError: libsndfile cannot read it; of a file without a header the cure is the command `pipe_to`.
+    """
     import soundfile
 
     try:
@@ -49,9 +55,7 @@ def open_sound(path: Path) -> Any:  # noqa: ANN401
             f"convert it: ffmpeg -i INPUT -ar {SAMPLE_RATE} -ac 1 OUTPUT.wav"
         ) from error
     except TypeError as error:  # soundfile wants rate and channels for the name *.raw
-        raise AudioError(
-            f"{path} says nothing of its format; pipe it: termcue listen - --sample-rate N < FILE"
-        ) from error
+        raise AudioError(f"{path} says nothing of its format; pipe it: {pipe_to} --sample-rate N < FILE") from error
 
 
 def checked_format(path: Path, sound: Any) -> AudioFormat:  # noqa: ANN401

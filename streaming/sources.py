@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 from streaming.audio import AudioFormat, float_to_pcm16
 from streaming.audio_files import (
+    PIPE_TO,
     certain_frames,
     check_complete,
     check_finite,
@@ -55,17 +56,18 @@ class FileSource:
         path: the file.
         block_ms: length of a chunk.
         notify: is told, in a sentence, what is unusual but usable.
+        pipe_to: the command that raw audio is piped into, for messages.
 
     Raises:
         AudioError: the file is missing, empty, not audio, cut off, without samples, not finite, or has
             more channels or a higher rate than can be streamed.
     """
 
-    def __init__(self, path: Path, block_ms: int = 100, notify: Notify = ignore) -> None:
+    def __init__(self, path: Path, block_ms: int = 100, notify: Notify = ignore, pipe_to: str = PIPE_TO) -> None:
         self.path = path
         self._block_ms = block_ms
         check_readable(path)
-        with open_sound(path) as sound:
+        with open_sound(path, pipe_to) as sound:
             self.format = checked_format(path, sound)
             check_complete(path, sound)
             if sound.subtype in FLOAT_SUBTYPES:
@@ -105,17 +107,22 @@ def _broken_at(path: Path, second: float, reason: str) -> AudioError:
 class StdinSource:
     """Raw s16le mono on standard input, passed on as it arrives.
 
+    Args:
+        sample_rate: in Hz.
+        stream: standard input, if it is not the process's own.
+        pipe_to: the command that reads it, for messages.
+
     Raises:
         AudioError: standard input is a terminal, holds nothing, or holds an audio file with a header.
     """
 
-    def __init__(self, sample_rate: int = SAMPLE_RATE, stream: BinaryIO | None = None) -> None:
+    def __init__(self, sample_rate: int = SAMPLE_RATE, stream: BinaryIO | None = None, pipe_to: str = PIPE_TO) -> None:
         self.format = AudioFormat(sample_rate=sample_rate, channels=1)
         self._stream = _unbuffered_stdin() if stream is None else stream
         if self._stream.isatty():
             raise AudioError(
                 f"standard input is a terminal; pipe raw s16le into it: "
-                f"ffmpeg -i INPUT -f s16le -ar {sample_rate} -ac 1 - | termcue listen - --sample-rate {sample_rate}"
+                f"ffmpeg -i INPUT -f s16le -ar {sample_rate} -ac 1 - | {pipe_to} --sample-rate {sample_rate}"
             )
 
     def chunks(self) -> Iterator[bytes]:

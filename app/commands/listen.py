@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from app.inputs import MICROPHONE, SAMPLE, STDIN, open_source, print_devices
 from app.notes import note
@@ -16,6 +15,7 @@ from app.options import (
     hop_option,
     json_option,
     model_option,
+    one_sensitivity,
     provider_option,
     sensitivity_options,
     source_options,
@@ -101,7 +101,7 @@ def listen(
     from app.watched import followed, sources_of
     from app.wiring import OpenGlossary, Sensitivity, Told, choose_target_lang, local_session, serve_glossary
 
-    sensitivity = Sensitivity(profile, *_one_of(context, false_hints_per_hour, threshold))
+    sensitivity = Sensitivity(profile, *one_sensitivity(context, false_hints_per_hour, threshold))
     audio = open_source(source, sample_rate, device, realtime, notify=note)
     folder = load_folder(model)
     if (warning := calibration_warning(folder)) is not None:
@@ -130,19 +130,3 @@ def listen(
     # A microphone has no other end; any other source was not heard to its own.
     if heard.is_interrupted and source != MICROPHONE:
         raise click.Abort
-
-
-def _one_of(
-    context: click.Context, false_hints_per_hour: float | None, threshold: float | None
-) -> tuple[float | None, float | None]:
-    """Both given in one place contradict each other; a flag wins over a setting."""
-    if false_hints_per_hour is None or threshold is None:
-        return false_hints_per_hour, threshold
-    flags = {
-        name
-        for name in ("false_hints_per_hour", "threshold")
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
-    if len(flags) != 1:
-        raise click.UsageError("--false-hints-per-hour and --threshold exclude each other; give one.", context)
-    return (None, threshold) if "threshold" in flags else (false_hints_per_hour, None)

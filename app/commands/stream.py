@@ -8,7 +8,7 @@ import click
 
 from app.inputs import MICROPHONE, open_source, print_devices
 from app.notes import note
-from app.options import PROFILES, FiniteRange, event_options, json_option, source_options
+from app.options import PROFILES, FiniteRange, event_options, json_option, one_sensitivity, source_options
 
 if TYPE_CHECKING:
     from app.render import Sink
@@ -119,6 +119,7 @@ def stream(
         raise click.UsageError(ADVICE, context)
     if realtime and pace is not None:
         raise click.UsageError("--realtime is --pace 1: give one of the two", context)
+    false_hints_per_hour, threshold = one_sensitivity(context, false_hints_per_hour, threshold)
     if not glossary.strip(" ,"):
         raise click.UsageError(f"--glossary {glossary!r} names no glossary: give one that the server serves", context)
     from app.render import HintTable, JsonLines
@@ -131,7 +132,7 @@ def stream(
         hints_address(url, StreamOptions(glossary=glossary))
     except WireError as error:
         raise click.UsageError(f"--url: {error}", context) from error
-    audio = open_source(source, sample_rate, device, realtime, notify=note)
+    audio = open_source(source, sample_rate, device, realtime, notify=note, command="stream")
     if pace is not None and source != MICROPHONE:
         audio = RealTimeSource(audio, speed=pace)
     options = StreamOptions(

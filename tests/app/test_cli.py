@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -20,6 +20,8 @@ COMMANDS = (
     *("align", "synthesize", "merge", "validate-audio", "mine-negatives"),
     *("train", "pipeline", "evaluate", "calibrate", "export"),
 )
+
+STREAM = ("stream", "missing.wav", "--url", "ws://127.0.0.1:1", "--glossary", "x")
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +93,7 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         (["listen", "sample", "--threshold", "0.5", "--false-hints-per-hour", "5"], "exclude each other"),
         (["listen", "sample", "--profile", "loud"], "--profile"),
         (["stream", "talk.wav"], "termcue stream talk.wav --url"),
+        ([*STREAM, "--threshold", ".9", "--false-hints-per-hour", "3"], "exclude each other; give one"),
         (["reindex"], "GLOSSARY"),
         (["reindex", "terms.csv"], "--id"),
         (["serve", "--data-dir", "none"], "no glossary is published in none"),
@@ -151,12 +154,12 @@ def test_settings_file_of_the_folder_is_read(tmp_path: Path, capsys: pytest.Capt
     )
 
 
+@pytest.mark.parametrize("arguments", [["listen", "missing.wav", "--glossary", "x"], STREAM])
 def test_flag_beats_a_setting_that_contradicts_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: Sequence[str]
 ) -> None:
     """--threshold on the command line silences false-hints-per-hour of the settings; two settings are an error."""
     monkeypatch.setenv("TERMCUE_FALSE_HINTS_PER_HOUR", "5")
-    arguments = ["listen", "missing.wav", "--glossary", "x"]
     assert edge.run([*arguments, "--threshold", "0.5"]) == 1
     assert "missing.wav does not exist" in capsys.readouterr().err
     monkeypatch.setenv("TERMCUE_THRESHOLD", "0.5")

@@ -177,3 +177,13 @@ def test_a_server_that_is_away_is_a_failure(tones: str) -> None:
     """Whoever typed all right ends with 1, where nothing listens and where a file is missing."""
     assert run(["stream", tones, "--url", "ws://127.0.0.1:1", "--glossary", "tones"]) == 1
     assert run(["stream", "missing.wav", "--url", "ws://127.0.0.1:1", "--glossary", "tones"]) == 1
+
+
+def test_recording_without_a_header_is_piped_into_the_same_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cure that a source of `listen` names is that of `stream` here."""
+    (tmp_path / "hiss.raw").write_bytes(bytes(3200))
+    arguments = ["stream", str(tmp_path / "hiss.raw"), "--url", "ws://127.0.0.1:1", "--glossary", "talks"]
+    assert run(arguments) == 1
+    assert "pipe it: termcue stream - --sample-rate N < FILE" in capsys.readouterr().err

@@ -217,8 +217,10 @@ def test_terminal_as_standard_input_is_refused() -> None:
         def isatty(self) -> bool:
             return True
 
-    with pytest.raises(AudioError, match="terminal"):
+    with pytest.raises(AudioError, match=r"terminal.*termcue listen - --sample-rate 16000"):
         StdinSource(stream=Terminal())
+    with pytest.raises(AudioError, match=r"terminal.*termcue stream - --sample-rate 8000"):
+        StdinSource(8_000, stream=Terminal(), pipe_to="termcue stream -")
 
 
 class _Fixed:
