@@ -88,7 +88,7 @@ def open_glossary(
 def open_layers(
     name: str | None, folder: ModelFolder, places: Places, provider: Provider = "cpu"
 ) -> tuple[OpenGlossary, ...]:
-    """As `open_glossary`, and several parted by commas ("mine.csv,talks"), of which the first wins.
+    """As `open_glossary`, and several parted by commas ("mine.csv, talks"), of which the first wins.
 
     Raises:
         GlossaryError, IndexFolderError: as `open_glossary`.
@@ -96,7 +96,8 @@ def open_layers(
     """
     if name is None or SEPARATOR not in name or Path(name).exists():
         return (open_glossary(name, folder, places, provider),)
-    return tuple(by_id(open_glossary(each, folder, places, provider) for each in name.split(SEPARATOR)).values())
+    names = [each.strip() for each in name.split(SEPARATOR)]
+    return tuple(by_id(open_glossary(each, folder, places, provider) for each in names).values())
 
 
 def as_one(layers: Sequence[OpenGlossary]) -> AnyGlossary:

@@ -43,6 +43,23 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class LayeredOption(click.Option):
+    """An option for one text in which commas part several; of several such options the last would win unsaid."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:  # noqa: ANN401
+        """Have all values that are given collected."""
+        parser.add_option(obj=self, opts=self.opts, dest=self.name, action="append", nargs=self.nargs)
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:  # noqa: ANN401
+        """The values of the command line, or the text of a setting -> text; several values are a usage error."""
+        if isinstance(value, list):
+            if len(value) > 1:
+                name, given = self.opts[0], ", ".join(map(repr, value))
+                raise click.UsageError(f"{name} is given more than once ({given}); give {name} {','.join(value)}.", ctx)
+            (value,) = value
+        return super().type_cast_value(ctx, value)
+
+
 def model_option(command: Command) -> Command:
     """--model DIR."""
     return click.option("--model", type=NamedPath(), metavar="DIR", help="Model folder. [default: the bundled one]")(

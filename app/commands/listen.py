@@ -10,6 +10,7 @@ import click
 from app.inputs import MICROPHONE, SAMPLE, STDIN, open_source, print_devices
 from app.notes import note
 from app.options import (
+    LayeredOption,
     data_dir_option,
     event_options,
     hop_option,
@@ -44,6 +45,7 @@ ADVICE = """listen needs to know what to hear and which terms to listen for. For
 @click.argument("source", required=False)
 @click.option(
     "--glossary",
+    cls=LayeredOption,
     metavar="FILE|ID[,...]",
     help="Terms to listen for: a glossary file, or the id of a published one; of several (a.csv,talks) the first wins.",
 )

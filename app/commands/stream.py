@@ -8,7 +8,15 @@ import click
 
 from app.inputs import MICROPHONE, open_source, print_devices
 from app.notes import note
-from app.options import PROFILES, FiniteRange, event_options, json_option, one_sensitivity, source_options
+from app.options import (
+    PROFILES,
+    FiniteRange,
+    LayeredOption,
+    event_options,
+    json_option,
+    one_sensitivity,
+    source_options,
+)
 
 if TYPE_CHECKING:
     from app.render import Sink
@@ -34,7 +42,12 @@ KEY_ERRORS = {
 @click.command(epilog=EPILOG)
 @click.argument("source", required=False)
 @click.option("--url", metavar="URL", help="Server: ws://HOST:PORT or wss://HOST:PORT.")
-@click.option("--glossary", metavar="ID", help="A glossary that the server serves.")
+@click.option(
+    "--glossary",
+    cls=LayeredOption,
+    metavar="ID[,...]",
+    help="A glossary that the server serves; of several (mine,talks) the first wins.",
+)
 @click.option(
     "--target-lang",
     metavar="LANG",
@@ -136,7 +149,7 @@ def stream(
     if pace is not None and source != MICROPHONE:
         audio = RealTimeSource(audio, speed=pace)
     options = StreamOptions(
-        glossary=glossary,
+        glossary=",".join(name.strip() for name in glossary.split(",")),
         format=audio.format,
         api_key=api_key,
         profile=profile,

@@ -94,6 +94,8 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         (["listen", "sample", "--profile", "loud"], "--profile"),
         (["stream", "talk.wav"], "termcue stream talk.wav --url"),
         ([*STREAM, "--threshold", ".9", "--false-hints-per-hour", "3"], "exclude each other; give one"),
+        (["listen", "sample", "--glossary", "a.csv", "--glossary", "b"], "('a.csv', 'b'); give --glossary a.csv,b."),
+        ([*STREAM, "--glossary", "y"], "--glossary is given more than once ('x', 'y'); give --glossary x,y."),
         (["reindex"], "GLOSSARY"),
         (["reindex", "terms.csv"], "--id"),
         (["serve", "--data-dir", "none"], "no glossary is published in none"),

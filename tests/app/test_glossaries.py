@@ -100,8 +100,9 @@ def test_layers_are_opened_in_their_order(tmp_path: Path, folder: ModelFolder) -
     places = Places.of(tmp_path)
     for glossary_id in ("mine", "all"):
         _publish(tmp_path, glossary_id)
-    layers = as_one(open_layers("mine,all", folder, places))
-    assert (layers.id, [form.text for form in layers.index.forms]) == ("mine,all", ["plague"])
+    for name in ("mine,all", "mine, all", " mine ,all "):
+        layers = as_one(open_layers(name, folder, places))
+        assert (layers.id, [form.text for form in layers.index.forms]) == ("mine,all", ["plague"])
     assert as_one(open_layers("mine", folder, places)).id == "mine"
     with pytest.raises(SettingError, match="two glossaries are called 'mine'"):
         open_layers("mine,mine", folder, places)

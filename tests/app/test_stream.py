@@ -187,3 +187,19 @@ def test_recording_without_a_header_is_piped_into_the_same_command(
     arguments = ["stream", str(tmp_path / "hiss.raw"), "--url", "ws://127.0.0.1:1", "--glossary", "talks"]
     assert run(arguments) == 1
     assert "pipe it: termcue stream - --sample-rate N < FILE" in capsys.readouterr().err
+
+
+def test_blanks_beside_a_comma_belong_to_no_glossary(
+    monkeypatch: pytest.MonkeyPatch, tones: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Several glossaries may be written as people write lists."""
+
+    async def refuse(
+        _: str, __: object, options: client.StreamOptions, *___: object
+    ) -> AsyncGenerator[ServerMessage, None]:
+        raise WireError(f"asked for {options.glossary!r}")
+        yield
+
+    monkeypatch.setattr(client, "stream_hints", refuse)
+    assert run(["stream", tones, "--url", "ws://127.0.0.1:1", "--glossary", " mine, talks"]) == 1
+    assert "asked for 'mine,talks'" in capsys.readouterr().err
