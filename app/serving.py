@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from app.loaded_model import Model
+from streaming.errors import RecordingError
 from streaming.events import SAMPLE_RATE
 from streaming.sessions.recording import SessionRecorder
 
@@ -50,6 +52,26 @@ def sessions_held(model: Model, threads: int) -> int:
     stages = _STAGES_OF_BLOCKS if model.folder.spec.blocks else _STAGES_OF_CONTEXTS
     per_stream = stages * float(np.median(passes)) / (model.hop_ms / 1000)
     return max(1, int(threads / per_stream / 1.5))
+
+
+def make_recordings_folder(folder: Path) -> None:
+    """Make the folder of recordings where there is none, and try whether sessions can have folders in it.
+
+    A server that finds that out with its first session would lose it: a recording that fails stops no session.
+
+    Raises:
+        RecordingError: they cannot.
+    """
+    try:
+        # Speech and what was said of it: for their owner alone.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder):
+            pass
+    except OSError as error:
+        raise RecordingError(
+            f"sessions cannot be recorded in {folder} ({error.strerror or error}); give --record a folder that can be "
+            f"made and written to"
+        ) from error
 
 
 def recorder_into(folder: Path, model: Model) -> Callable[[str, str, str], SessionRecorder]:

@@ -7,7 +7,7 @@ TermCueError
 ├── GlossaryError       a glossary that holds nothing usable
 ├── SettingError        a setting out of its range
 ├── WireError           a message that breaks the wire protocol
-└── RecordingError      a recorded session that cannot be replayed
+└── RecordingError      a session that cannot be recorded, or not be replayed
 """
 
 
@@ -40,4 +40,4 @@ class WireError(TermCueError):
 
 
 class RecordingError(TermCueError):
-    """A recorded session that cannot be replayed."""
+    """A session that cannot be recorded, or a recorded one that cannot be replayed."""

@@ -95,7 +95,7 @@ def serve(
     from app.glossary_notes import report_logger
     from app.loaded_model import calibration_warning, for_many, load_folder, load_model, warm_up
     from app.places import Places
-    from app.serving import recorder_into, sessions_held, set_up_server_log
+    from app.serving import make_recordings_folder, recorder_into, sessions_held, set_up_server_log
     from app.tls import server_tls
     from app.watched import sources_of
     from app.wiring import by_id, catalogue_of, serve_glossary
@@ -122,6 +122,8 @@ def serve(
     config = ServerConfig(host=host, port=port, allowed_origins=allow_origin, tls=tls, log_terms=log_terms)
     config = limited(config, limits, has_keys=keys is not None)
     check_address(host, port)
+    if record is not None:
+        make_recordings_folder(record)
     set_up_server_log(log_format)
     # In a log that programs read, every line is an object.
     tell = logging.getLogger(__name__).info if log_format == "json" else note

@@ -147,6 +147,19 @@ def test_port_that_is_taken_is_told_at_once(
     assert f"port {port}: Address already in use; choose another --port" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["terms.csv", "terms.csv/sessions"])
+def test_folder_of_recordings_that_cannot_be_made_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Not with the first session, which would not be recorded then."""
+    monkeypatch.setattr("app.loaded_model.load_folder", lambda path: pytest.fail("the model was loaded first"))
+    (tmp_path / "terms.csv").write_text("term\nkernel\n")
+    assert edge.run(["serve", "--glossary", "terms.csv", "--port", "0", "--record", name]) == 1
+    told = capsys.readouterr().err
+    assert f"sessions cannot be recorded in {name} (" in told
+    assert "; give --record a folder that can be made and written to" in told
+
+
 def test_settings_file_of_the_folder_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """termcue.toml in the working folder counts, and a mistake in it stops the command."""
     (tmp_path / "termcue.toml").write_text("[listen]\nglosary = 'x'\n")

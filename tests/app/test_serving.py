@@ -3,13 +3,14 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from app.loaded_model import Model
-from app.serving import sessions_held, set_up_server_log
+from app.serving import make_recordings_folder, sessions_held, set_up_server_log
 from streaming.encoding.block_shape import BlockShape
 
 
@@ -62,3 +63,12 @@ def test_a_slow_machine_holds_few_sessions(
     spec, stream = SimpleNamespace(context_samples=48_000, blocks=blocks), SimpleNamespace(encode=encode)
     model = SimpleNamespace(folder=SimpleNamespace(spec=spec), frames=SimpleNamespace(open=lambda: stream), hop_ms=320)
     assert least <= sessions_held(cast(Model, model), threads=2) <= most
+
+
+def test_folder_of_recordings_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    """Nothing is left in it but what is recorded; one that is there already serves too."""
+    folder = tmp_path / "new" / "recordings"
+    for _ in range(2):
+        make_recordings_folder(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert not list(folder.iterdir())
