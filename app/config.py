@@ -19,6 +19,7 @@ from typing import Any
 import click
 from click.types import IntParamType
 
+from app.page_origin import PageOrigin
 from streaming.errors import SettingError
 from streaming.wire.typed_json import shown
 
@@ -153,7 +154,9 @@ def _converted(option: click.Option, setting: Setting) -> object:
         if isinstance(setting.value, list):
             values = setting.value
         elif isinstance(setting.value, str):
-            values = list(setting.value.split(os.pathsep))
+            # A colon, which parts paths, is a part of each origin.
+            separator = None if isinstance(option.type, PageOrigin) else os.pathsep
+            values = list(setting.value.split(separator))
     try:
         converted = [_convert_one(option, value, setting) for value in values]
     except click.BadParameter as error:

@@ -10,6 +10,7 @@ import click
 
 from app.notes import counted, note
 from app.options import NamedPath, data_dir_option, hop_option, model_option, provider_option
+from app.page_origin import PageOrigin
 from app.serve_limits import ServeLimits, limit_options, limited
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ On the same port, over plain HTTP:
 )
 @click.option("--api-keys-file", type=NamedPath(), metavar="FILE", help="SHA-256 digests of the keys, one a line.")
 @click.option(
-    "--allow-origin", multiple=True, metavar="ORIGIN", help="Web page whose scripts may connect, may be repeated."
+    "--allow-origin",
+    multiple=True,
+    type=PageOrigin(),
+    metavar="ORIGIN",
+    help="Web page whose scripts may connect, such as https://example.org; may be repeated.",
 )
 @click.option(
     "--record", type=NamedPath(), metavar="DIR", help="Keep audio and hints of each session there, for termcue replay."

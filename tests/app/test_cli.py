@@ -100,6 +100,7 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         (["reindex", "terms.csv"], "--id"),
         (["serve", "--data-dir", "none"], "no glossary is published in none"),
         (["serve", "--glossary", "x", "--tls-cert", "c.pem"], "--tls-key"),
+        (["serve", "--allow-origin", "example.org"], "; give https://example.org."),
         (["dance"], "dance"),
         (["doctor", "--data-dir", ""], "'' is no path"),
         (["doctor", "--model", ""], "'' is no path"),

@@ -44,6 +44,13 @@ def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert defaults["stream"]["profile"] == "mt"
 
 
+def test_origins_are_parted_by_blanks(tmp_path: Path) -> None:
+    """A colon parts paths, and stands in each origin."""
+    pages = ["https://example.org", "http://127.0.0.1:8766"]
+    assert _read(tmp_path, f'allow-origin = "{pages[0]}"\n')["serve"] == {"allow_origin": pages[:1]}
+    assert _read(tmp_path, "", {"TERMCUE_ALLOW_ORIGIN": " ".join(pages)})["serve"] == {"allow_origin": pages}
+
+
 @pytest.mark.parametrize(
     ("text", "environment"),
     [
@@ -95,6 +102,8 @@ def test_repeatable_option_takes_a_list_or_one_value(tmp_path: Path) -> None:
         ("[serve]\nport = nan\n", "port: nan is no whole number"),
         ("[serve]\nport = 8765.5\n", "port: 8765.5 is no whole number"),
         ("[serve]\nmax-sessions = 1e300\n", r"max-sessions: 1e\+300 is no whole number of at most 64 bits"),
+        ("allow-origin = 'example.org'\n", "allow-origin: 'example.org' is not what .*; give https://example.org"),
+        ("allow-origin = ['*']\n", r"allow-origin: '\*' is no origin"),
         ("data-dir = 5\n", "data-dir: 5 is no path"),
         ("data-dir = ''\n", "data-dir: '' is no path"),
     ],
