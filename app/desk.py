@@ -96,7 +96,7 @@ class Desk:
         expected = expected_recall(self.folder.measured, per_hour, entries)
         if expected is None:
             return DialStop(per_hour, threshold)
-        return DialStop(per_hour, threshold, (expected.lowest, expected.highest), expected.terms)
+        return DialStop(per_hour, threshold, (expected.lowest, expected.highest), expected.terms, expected.per_hour)
 
     def _current(self, glossary_id: str) -> Edition | None:
         try:

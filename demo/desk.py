@@ -19,14 +19,16 @@ class Recording:
 class DialStop:
     """From this probability on, a glossary of this size gives so many false hints an hour of speech.
 
-    `recall` is the share of the spoken terms that is then found, of the hardest and of the easiest voice that the model
-    was measured on, and `terms` how many the glossaries of that measurement held; None where nothing was measured.
+    `recall` is the share of the spoken terms that is found, of the hardest and of the easiest voice that the model was
+    measured on, at `measured_at` false hints an hour, the nearest to `per_hour` within what was measured; `terms` is
+    how many the glossaries of that measurement held. None where nothing was measured.
     """
 
     per_hour: float
     threshold: float
     recall: tuple[float, float] | None = None
     terms: tuple[int, int] | None = None
+    measured_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,21 @@ class MeasuredStream:
 
     def at(self, per_hour: float) -> float:
         """Between what was asked for on a logarithmic scale, outside it the nearest."""
-        points = list(self.recall.items())
-        for (low, found_low), (high, found_high) in pairwise(points):
-            if low <= per_hour <= high:
-                share = math.log(per_hour / low) / math.log(high / low)
-                return found_low + share * (found_high - found_low)
-        return points[0][1] if per_hour < points[0][0] else points[-1][1]
+        return _interpolated(self.recall, per_hour)
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRecall:
-    """The stream of which least is found and that of which most is; `terms` are the glossaries' fewest and most."""
+    """What is found at `per_hour`, of the stream of which least is found and of that of which most is.
+
+    `per_hour` are the false hints an hour nearest to those asked for within what was measured, and `terms` how many the
+    glossaries of that measurement held, fewest and most.
+    """
 
     lowest: float
     highest: float
     terms: tuple[int, int]
+    per_hour: float
 
 
 def measured_streams(report: Mapping[str, Any] | None) -> tuple[MeasuredStream, ...]:
@@ -70,24 +71,39 @@ def measured_streams(report: Mapping[str, Any] | None) -> tuple[MeasuredStream, 
 
 
 def expected_recall(streams: Sequence[MeasuredStream], per_hour: float, entries: int) -> ExpectedRecall | None:
-    """With a glossary of so many entries: each stream with the glossary nearest in size; None without a stream.
+    """With a glossary of so many entries; None where nothing was measured of all streams alike.
+
+    Between the measured sizes of a stream it is interpolated on a logarithmic scale; outside them, the nearest counts.
 
     Args:
         streams: of one model.
         per_hour: false hints an hour asked for, above 0.
-        entries: in the glossary, 1 or more; an empty one counts as one entry.
+        entries: in the glossary; an empty one counts as one entry.
     """
-    nearest: dict[str, MeasuredStream] = {}
-    for each in streams:
-        before = nearest.get(each.name)
-        if before is None or _away(each, entries) < _away(before, entries):
-            nearest[each.name] = each
-    if not nearest:
+    entries = max(1, entries)
+    by_name: dict[str, list[MeasuredStream]] = {}
+    for each in sorted(streams, key=lambda stream: stream.terms):
+        by_name.setdefault(each.name, []).append(each)
+    near = [_around(sizes, entries) for sizes in by_name.values()]
+    used = [each for pair in near for each in pair]
+    fewest = max((min(each.recall) for each in used), default=math.inf)
+    most = min((max(each.recall) for each in used), default=0.0)
+    if fewest > most:
         return None
-    found = [each.at(per_hour) for each in nearest.values()]
-    terms = [each.terms for each in nearest.values()]
-    return ExpectedRecall(min(found), max(found), (min(terms), max(terms)))
+    measured = min(max(per_hour, fewest), most)
+    found = [_interpolated({each.terms: each.at(measured) for each in pair}, entries) for pair in near]
+    terms = [each.terms for each in used]
+    return ExpectedRecall(min(found), max(found), (min(terms), max(terms)), measured)
 
 
-def _away(stream: MeasuredStream, entries: int) -> float:
-    return abs(math.log(stream.terms / max(1, entries)))
+def _around(sizes: Sequence[MeasuredStream], entries: int) -> Sequence[MeasuredStream]:
+    """Of one stream with glossaries of rising size, those next to a size: below it and above it, where there are."""
+    at_most = [each for each in sizes if each.terms <= entries]
+    at_least = [each for each in sizes if each.terms >= entries]
+    return [*at_most[-1:], *at_least[:1]]
+
+
+def _interpolated(points: Mapping[float, float], where: float) -> float:
+    """Between rising points above 0 on a logarithmic scale, outside them the nearest."""
+    # Of logarithms and not of quotients, which can be larger than any number.
+    return float(np.interp(math.log(where), [math.log(point) for point in points], list(points.values())))

@@ -283,6 +283,7 @@ def test_the_desk_publishes_and_reads_back(tmp_path: Path) -> None:
     at_12 = [each["at_false_hints_asked_for"]["12"]["recall"] for each in report if each["terms"] in (300, 334)]
     (stop,) = (stop for stop in opened.dial if stop.per_hour == 12)
     assert (stop.recall, stop.terms) == ((min(at_12), max(at_12)), (300, 334))
+    assert [stop.measured_at for stop in opened.dial if stop.per_hour in (1, 12, 30, 600)] == [12, 12, 30, 300]
 
 
 def test_a_model_that_was_never_measured_promises_no_recall(tmp_path: Path) -> None:

@@ -209,11 +209,17 @@ test("the log knows the version, the lag and open speech", () => {
 });
 
 test("a setting of the dial tells what was measured with it, and says so where nothing was", () => {
-  const stop = { per_hour: 12, threshold: 0.9, recall: [0.551, 0.969], terms: [300, 334] };
+  const stop = { per_hour: 12, threshold: 0.9, recall: [0.551, 0.969], terms: [300, 334], measured_at: 12 };
   assert.match(sayStop(stop), /^About 12 false hints an hour .* probability of 0\.900 /);
   assert.match(sayStop(stop), /expect 55 % to 97 %: .*, with 300 to 334 terms;/);
   assert.match(sayStop({ ...stop, terms: [300, 300] }), /, with 300 terms;/);
-  assert.match(sayStop({ ...stop, recall: null, terms: null }), /not measured for this model\.$/);
+  assert.match(sayStop({ ...stop, recall: null, terms: null, measured_at: null }), /not measured for this model\.$/);
+});
+
+test("a setting beyond what was measured promises no more than that there were fewer, or at least as many", () => {
+  const stop = { threshold: 0.9, recall: [0.551, 0.969], terms: [300, 334], measured_at: 12 };
+  assert.match(sayStop({ ...stop, per_hour: 3 }), /expect fewer than at 12 an hour, the lowest that was measured, where it is 55 % to 97 %:/);
+  assert.match(sayStop({ ...stop, per_hour: 60 }), /expect at least as many as at 12 an hour, the highest that was measured, where it is 55 % to 97 %:/);
 });
 
 const TABLE = [

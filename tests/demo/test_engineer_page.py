@@ -80,5 +80,5 @@ def test_the_dial_sets_the_threshold(open_page: OpenPage) -> None:
     page.click("#tab-engineer")
     dial.press("Home")
     expect(page.locator("#dial-says")).to_contain_text("About 1 false hints an hour")
-    expect(page.locator("#dial-says")).to_contain_text("Of the terms said, expect ")
+    expect(page.locator("#dial-says")).to_contain_text("Of the terms said, expect fewer than at 12 an hour")
     expect(page.locator("#messages")).to_contain_text("Configured")

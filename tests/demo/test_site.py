@@ -36,7 +36,7 @@ class FakeDesk:
             "tones",
             "v1",
             [["id", "term"], ["t:1", "500 hertz tone"]],
-            [DialStop(12, 0.9, (0.55, 0.97), (300, 334)), DialStop(60, 0.5)],
+            [DialStop(6, 0.9, (0.55, 0.97), (300, 334), 12), DialStop(60, 0.5)],
         )
 
     def publish(self, upload: Upload) -> PublishedUpload:
@@ -148,8 +148,8 @@ def test_glossaries_need_the_key_and_the_page_does_not() -> None:
         status, _, body = await http("GET", page + "/desk/glossaries/tones", None, KEY)
         assert status == 200
         assert json.loads(body)["dial"] == [
-            {"per_hour": 12, "threshold": 0.9, "recall": [0.55, 0.97], "terms": [300, 334]},
-            {"per_hour": 60, "threshold": 0.5, "recall": None, "terms": None},
+            {"per_hour": 6, "threshold": 0.9, "recall": [0.55, 0.97], "terms": [300, 334], "measured_at": 12},
+            {"per_hour": 60, "threshold": 0.5, "recall": None, "terms": None, "measured_at": None},
         ]
 
     visit(scenario, desk, KEYS, PageSettings(needs_key=True))

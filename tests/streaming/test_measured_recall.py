@@ -34,23 +34,47 @@ def test_where_nobody_asked_the_best_thresholds_count() -> None:
     assert MeasuredStream.from_json(raw).recall == {12: 0.1, 60: 0.2, 300: 0.3}
 
 
-def test_each_stream_counts_with_the_glossary_nearest_in_size() -> None:
+_SIZES = [
+    _raw("novel", 334, 0.6),
+    _raw("novel", 10_000, 0.4),
+    _raw("prompts", 300, 0.5),
+    _raw("prompts", 1000, 0.3),
+]
+
+
+def test_outside_the_measured_sizes_the_nearest_counts() -> None:
     """Recall falls with the size, so figures of another size would promise too much or too little."""
-    report = {
-        "streams": [
-            _raw("novel", 334, 0.6),
-            _raw("novel", 10_000, 0.4),
-            _raw("prompts", 300, 0.5),
-            _raw("prompts", 1000, 0.3),
-        ]
-    }
-    streams = measured_streams(report)
+    streams = measured_streams({"streams": _SIZES})
     small, large = (expected_recall(streams, 12, entries) for entries in (0, 50_000))
     assert small is not None
     assert large is not None
     assert (small.lowest, small.highest) == pytest.approx((0.512, 0.612))
     assert (large.lowest, large.highest) == pytest.approx((0.312, 0.412))
     assert (small.terms, large.terms) == ((300, 334), (1000, 10_000))
+
+
+def test_between_two_measured_sizes_it_is_interpolated() -> None:
+    """On a logarithmic scale, as the thresholds are, and in whatever order the sizes stand."""
+    for streams in (measured_streams({"streams": _SIZES[2:]}), measured_streams({"streams": _SIZES[:1:-1]})):
+        halfway, measured = (expected_recall(streams, 12, entries) for entries in (548, 1000))
+        assert halfway is not None
+        assert measured is not None
+        assert (halfway.terms, measured.terms) == ((300, 1000), (1000, 1000))
+        assert (halfway.lowest, measured.lowest) == pytest.approx((0.412, 0.312), abs=0.001)
+
+
+def test_what_was_measured_nearest_is_told_with_what_was_asked_for() -> None:
+    """Beyond it nobody knows more than that fewer are found, or more."""
+    streams = measured_streams({"streams": _SIZES})
+    expected = [expected_recall(streams, per_hour, 300) for per_hour in (1, 12, 20, 600)]
+    assert [each and each.per_hour for each in expected] == [12, 12, 20, 300]
+    # Where one stream was asked for less than another, what both were asked for counts.
+    wider = _raw("prompts", 300, 0.5, at_false_hints_asked_for={"1": {"recall": 0.2}, "60": {"recall": 0.6}})
+    both = expected_recall(measured_streams({"streams": [_raw("novel", 300, 0.6), wider]}), 600, 300)
+    assert both is not None
+    assert (both.per_hour, both.lowest, both.highest) == pytest.approx((60, 0.6, 0.66))
+    apart = _raw("prompts", 300, 0.5, at_false_hints_asked_for={"1": {"recall": 0.2}})
+    assert expected_recall(measured_streams({"streams": [_raw("novel", 300, 0.6), apart]}), 12, 300) is None
 
 
 def test_nothing_measured_promises_nothing() -> None:
