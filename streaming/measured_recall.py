@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 
+# An account beyond these is not one that a calibration writes, and would hold the page up.
+_MOST_STREAMS = 256
+_MOST_POINTS = 64
+_MOST_TERMS = 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredStream:
@@ -27,7 +32,7 @@ class MeasuredStream:
         """One of the report's `streams`: what came of asking, or, where nobody asked, of the best threshold.
 
         Raises:
-            KeyError, TypeError, ValueError: for something else.
+            AttributeError, KeyError, OverflowError, TypeError, ValueError: for something else.
         """
         asked = raw.get("at_false_hints_asked_for")
         found = (
@@ -36,7 +41,9 @@ class MeasuredStream:
             else {float(per_hour): float(share) for per_hour, share in raw["recall_at_false_hints_per_hour"].items()}
         )
         terms = int(raw["terms"])
-        if terms < 1 or not found or min(found) <= 0 or not all(0 <= share <= 1 for share in found.values()):
+        # What is not a number fails every comparison.
+        are_points = all(0 < per_hour < math.inf and 0 <= share <= 1 for per_hour, share in found.items())
+        if not 1 <= terms <= _MOST_TERMS or not 1 <= len(found) <= _MOST_POINTS or not are_points:
             raise ValueError(f"stream {raw['stream']!r}")
         return cls(str(raw["stream"]), terms, dict(sorted(found.items())))
 
@@ -65,8 +72,9 @@ def measured_streams(report: Mapping[str, Any] | None) -> tuple[MeasuredStream, 
     An account is nothing that a model needs to be served, so one that cannot be read promises nothing.
     """
     try:
-        return () if report is None else tuple(MeasuredStream.from_json(each) for each in report["streams"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+        streams = [] if report is None else report["streams"]
+        return tuple(MeasuredStream.from_json(each) for each in streams) if len(streams) <= _MOST_STREAMS else ()
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return ()
 
 

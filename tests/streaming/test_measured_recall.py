@@ -86,9 +86,35 @@ def test_nothing_measured_promises_nothing() -> None:
     assert expected_recall((), 12, 300) is None
 
 
+def test_an_odd_account_promises_nothing_and_stops_nothing() -> None:
+    """Of numbers no computer has, or of more streams than anybody measured, which would hold the page up."""
+    assert len(measured_streams({"streams": [_raw(f"novel {n}", 300, 0.5) for n in range(256)]})) == 256
+    assert measured_streams({"streams": [_raw(f"novel {n}", 300, 0.5) for n in range(257)]}) == ()
+    for changes in _ODD:
+        assert measured_streams({"streams": [_raw("novel", 300, 0.5), {**_raw("novel", 300, 0.5), **changes}]}) == ()
+
+
+def test_points_as_far_apart_as_can_be_are_interpolated() -> None:
+    """Their quotient is no number any more."""
+    asked = {"5e-324": {"recall": 0.2}, "1e308": {"recall": 0.8}}
+    stream = MeasuredStream.from_json(_raw("novel", 300, 0.5, at_false_hints_asked_for=asked))
+    assert 0.2 < stream.at(12) < 0.8
+
+
+_ODD: list[dict[str, object]] = [
+    {"terms": float("inf")},
+    {"terms": 10**400},
+    {"at_false_hints_asked_for": {"12": {"recall": 10**400}}},
+    {"at_false_hints_asked_for": {"inf": {"recall": 0.5}}},
+    {"at_false_hints_asked_for": {"nan": {"recall": 0.5}}},
+    {"at_false_hints_asked_for": {str(n): {"recall": 0.5} for n in range(1, 66)}},
+]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        *_ODD,
         {"terms": 0},
         {"terms": None},
         {"at_false_hints_asked_for": {"12": {"recall": 1.5}}},
@@ -99,5 +125,5 @@ def test_nothing_measured_promises_nothing() -> None:
 )
 def test_an_account_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
     """What the page promises must come from figures."""
-    with pytest.raises((KeyError, TypeError, ValueError)):
-        MeasuredStream.from_json(_raw("novel", 300, 0.5, **changes))
+    with pytest.raises((KeyError, OverflowError, TypeError, ValueError)):
+        MeasuredStream.from_json({**_raw("novel", 300, 0.5), **changes})
