@@ -47,6 +47,7 @@ class Demonstration:
         provider: on what it runs.
         places: where glossaries are published.
         ready: told the address of the page.
+        was_hung_up: whether SIGHUP came while the page was being set up.
     """
 
     config: ServerConfig
@@ -56,6 +57,7 @@ class Demonstration:
     provider: Provider
     places: Places
     ready: Callable[[str], None]
+    was_hung_up: Callable[[], bool] = lambda: False
 
     def tell(self, hints_url: str) -> None:
         """Tell the address of the page on the server of `hints_url`."""
@@ -131,7 +133,7 @@ def serve_with_page(demonstration: Demonstration, names: Sequence[str]) -> None:
             mounts=stage.mounts,
             reload=stage.reload,
             warm_up=lambda: warm_up(stage.model),
-            reread=Reread(stage.look, demonstration.keys.reader),
+            reread=Reread(stage.look, demonstration.keys.reader, demonstration.was_hung_up),
         )
 
 
@@ -147,7 +149,7 @@ def serve_page_alone(demonstration: Demonstration) -> None:
         demonstration.keys.current,
         on_ready=demonstration.tell,
         mounts=_mounts(demonstration, desk),
-        reread=Reread(lambda: None, demonstration.keys.reader),
+        reread=Reread(lambda: None, demonstration.keys.reader, demonstration.was_hung_up),
     )
 
 

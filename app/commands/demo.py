@@ -116,10 +116,12 @@ def demo(
     from demo.site import PageSettings
     from streaming.server import ServerConfig
     from streaming.server.access import is_loopback
+    from streaming.terminal import hangups_kept
 
     needs_key = bool(server) and asks_for_key(server)
     if needs_key and api_keys_file is None and not is_loopback(host):
         raise click.UsageError(_TWO_KEYS.format(server=server, host=host), context)
+    early_hangup = context.with_resource(hangups_kept())
     keys = PageKeys.of(api_keys_file, host)
     tls = server_tls(tls_cert, tls_key) if tls_cert and tls_key else None
     if ssl_self_signed:
@@ -150,6 +152,7 @@ def demo(
         provider=provider,
         places=Places.of(data_dir),
         ready=ready,
+        was_hung_up=early_hangup.came,
     )
     if server:
         serve_page_alone(demonstration)

@@ -33,6 +33,7 @@ from streaming.errors import GlossaryError, SettingError
 from streaming.model_folder import BUNDLED
 from streaming.server import HintServer, ServerConfig
 from streaming.server.api_keys import ApiKeys
+from streaming.server.hangup import Reread
 from streaming.testing import tone_glossary
 
 HINTS = "ws://127.0.0.1:8765/v1/hints"
@@ -197,6 +198,22 @@ def test_a_hangup_reads_keys_and_glossaries_of_the_page_again(tmp_path: Path, ca
     serve_with_page(demonstration, [str(terms)])
     beside.join(10)
     assert answered == [[200, 401, 200, 401], [401, 200, 401, 200]]
+
+
+def test_a_hangup_while_the_page_is_set_up_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `termcue serve`: it ends nothing, and keys and glossaries are read again once the server runs."""
+    terms = tmp_path / "talk.csv"
+    terms.write_text("term\nleisure\n")
+    asked: list[bool] = []
+
+    def run_server(*served: object, reread: Reread, **wired: object) -> None:
+        asked.append(reread.was_asked())
+        signal.raise_signal(signal.SIGHUP)
+        asked.append(reread.was_asked())
+
+    monkeypatch.setattr("app.demonstrating.run_server", run_server)
+    done = CliRunner().invoke(demo, ["--glossary", str(terms), "--no-browser", "--data-dir", str(tmp_path / "data")])
+    assert (done.exit_code, asked) == (0, [False, True]), done.output
 
 
 def _then_stop(scenario: Callable[[str], None], page: str) -> None:

@@ -81,6 +81,19 @@ def test_an_interrupt_while_the_command_line_is_loaded_is_no_traceback(tmp_path:
     assert (finished.returncode, finished.stderr) == (130, b"")
 
 
+@pytest.mark.parametrize(("command", "code"), [("serve", 3), ("demo", 3), ("listen", -signal.SIGHUP)])
+def test_a_hangup_while_the_command_line_is_loaded_ends_no_server(tmp_path: Path, command: str, code: int) -> None:
+    """A service manager that asks for keys to be read again may be early; other commands end as always."""
+    (tmp_path / "click.py").write_text("import signal\nsignal.raise_signal(signal.SIGHUP)\nraise SystemExit(3)\n")
+    finished = subprocess.run(
+        [sys.executable, "-c", "from app.__main__ import main; main()", command],
+        cwd=ROOT,
+        check=False,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    assert finished.returncode == code
+
+
 def test_the_command_is_there_as_a_module_too() -> None:
     """`python -m app --version`, where scripts are not on the path."""
     finished = subprocess.run(
