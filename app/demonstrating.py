@@ -48,6 +48,7 @@ class Demonstration:
         places: where glossaries are published.
         ready: told the address of the page.
         was_hung_up: whether SIGHUP came while the page was being set up.
+        ends_process: whether the process ends with the server; signals after the last goodbye are ignored then.
     """
 
     config: ServerConfig
@@ -58,6 +59,7 @@ class Demonstration:
     places: Places
     ready: Callable[[str], None]
     was_hung_up: Callable[[], bool] = lambda: False
+    ends_process: bool = False
 
     def tell(self, hints_url: str) -> None:
         """Tell the address of the page on the server of `hints_url`."""
@@ -134,6 +136,7 @@ def serve_with_page(demonstration: Demonstration, names: Sequence[str]) -> None:
             reload=stage.reload,
             warm_up=lambda: warm_up(stage.model),
             reread=Reread(stage.look, demonstration.keys.reader, demonstration.was_hung_up),
+            ends_process=demonstration.ends_process,
         )
 
 
@@ -150,6 +153,7 @@ def serve_page_alone(demonstration: Demonstration) -> None:
         on_ready=demonstration.tell,
         mounts=_mounts(demonstration, desk),
         reread=Reread(lambda: None, demonstration.keys.reader, demonstration.was_hung_up),
+        ends_process=demonstration.ends_process,
     )
 
 

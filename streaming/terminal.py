@@ -35,10 +35,14 @@ class EarlyHangup:
 
 @contextmanager
 def hangups_kept() -> Iterator[EarlyHangup]:
-    """Inside the context SIGHUP is kept, until a server takes the signal over; for the main thread."""
+    """Inside the context SIGHUP is kept, until a server takes the signal over; for the main thread.
+
+    Where the signal is ignored by the end, it stays so: whoever does that ends the process.
+    """
     early = EarlyHangup()
     before = signal.signal(signal.SIGHUP, early.take)
     try:
         yield early
     finally:
-        signal.signal(signal.SIGHUP, before)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, before)

@@ -153,6 +153,7 @@ def demo(
         places=Places.of(data_dir),
         ready=ready,
         was_hung_up=early_hangup.came,
+        ends_process=True,
     )
     if server:
         serve_page_alone(demonstration)

@@ -170,4 +170,5 @@ def serve(
             record=None if record is None else recorder_into(record, loaded),
             warm_up=get_ready,
             reread=Reread(partial(watch.look, is_asked=True), reread_keys, early_hangup.came),
+            ends_process=True,
         )

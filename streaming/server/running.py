@@ -29,11 +29,13 @@ def run_server(
     record: Record | None = None,
     warm_up: Callable[[], None] | None = None,
     reread: Reread | None = None,
+    ends_process: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT; blocks. A second one ends the goodbyes.
 
     It listens at once, and lets clients in when `warm_up` has returned, which runs on a thread; `on_ready` is told the
-    address then. SIGHUP reads again what `reread` says.
+    address then. SIGHUP reads again what `reread` says. With `ends_process` all these signals are ignored from the last
+    goodbye on: the process ends anyway, and by itself.
 
     Raises:
         SettingError: as `HintServer`.
@@ -69,6 +71,8 @@ def run_server(
                 await stop.wait()
             if rereading is not None:
                 rereading.cancel()
+        if ends_process:
+            _ignore_signals()
 
     asyncio.run(serve_until_signal())
 
@@ -88,6 +92,14 @@ def _reread_at_hangup(server: HintServer, reread: Reread, end: Callable[[], None
     if reread.was_asked():
         asked.set()
     return loop.create_task(reread_at(asked, server, reread))
+
+
+def _ignore_signals() -> None:
+    """There is nothing left to hurry, and what a process does at its end is not to be broken off."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:

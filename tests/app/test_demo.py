@@ -206,14 +206,14 @@ def test_a_hangup_while_the_page_is_set_up_is_kept(tmp_path: Path, monkeypatch: 
     terms.write_text("term\nleisure\n")
     asked: list[bool] = []
 
-    def run_server(*served: object, reread: Reread, **wired: object) -> None:
+    def run_server(*served: object, reread: Reread, ends_process: bool, **wired: object) -> None:
         asked.append(reread.was_asked())
         signal.raise_signal(signal.SIGHUP)
-        asked.append(reread.was_asked())
+        asked.extend([reread.was_asked(), ends_process])
 
     monkeypatch.setattr("app.demonstrating.run_server", run_server)
     done = CliRunner().invoke(demo, ["--glossary", str(terms), "--no-browser", "--data-dir", str(tmp_path / "data")])
-    assert (done.exit_code, asked) == (0, [False, True]), done.output
+    assert (done.exit_code, asked) == (0, [False, True, True]), done.output
 
 
 def _then_stop(scenario: Callable[[str], None], page: str) -> None:

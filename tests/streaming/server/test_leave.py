@@ -6,9 +6,12 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from streaming.server import HintServer, ServerConfig, run_server
 from streaming.server.leave import STALL_S, Leave
 from tests.streaming.server.serving import QUERY, Served, Wrapped, http, with_pipeline
 
+ROOT = Path(__file__).parents[3]
 RAW = f"{QUERY}&encoding=linear16&sample_rate=16000&abstain_events=true"
 
 
@@ -218,6 +222,26 @@ def test_a_second_signal_ends_the_goodbyes(served: Served) -> None:
     assert time.monotonic() - started_s < 4
     threads[0].join(10)
     clients[0].close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_signals_after_the_last_goodbye_break_nothing_off(number: signal.Signals) -> None:
+    """A process that has served to its end still tidies up, and then ends well, however often it is told to end."""
+    program = (
+        "import time; from streaming.server import ServerConfig, run_server\n"
+        "from streaming.server.hangup import Reread\n"
+        "told, reread = lambda url: print(url, flush=True), Reread(lambda: None)\n"
+        "run_server(ServerConfig(port=0), {}, None, told, reread=reread, ends_process=True)\n"
+        "time.sleep(0.3)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.002)
+    assert process.returncode == 0
 
 
 def test_a_signal_during_the_warming_up_ends_the_server(served: Served) -> None:
