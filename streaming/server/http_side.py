@@ -36,6 +36,22 @@ _HTTP_LOG = logging.getLogger(f"{__name__}.http")
 _HTTP_LOG.addFilter(_is_worth_telling)
 
 
+class _Connection(H11Protocol):
+    """Of a request that turns out to be no HTTP after its head, whoever answers it finds the client gone."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse it, where no answer has begun: h11 takes no second one, and each attempt would be a traceback."""
+        if self.cycle is None:
+            super().send_400_response(msg)
+            return
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.cycle.response_started:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+
 class HttpSide:
     """Makes connections that speak plain HTTP to one ASGI application."""
 
@@ -55,7 +71,7 @@ class HttpSide:
 
     def connection(self) -> asyncio.Protocol:
         """One more connection."""
-        made = H11Protocol(config=self._config, server_state=self._state, app_state={})
+        made = _Connection(config=self._config, server_state=self._state, app_state={})
         made.logger = _HTTP_LOG
         return made
 

@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 from streaming.errors import IndexFolderError
 from streaming.protocol import Begin
 from streaming.server import ConnectionConfig, HintServer, ServerConfig
+from streaming.server.http_side import Message, Receive, Send
 from streaming.sessions.catalogue import Catalogue
 from tests.streaming.server.serving import KEYS, QUERY, SPEECH, Served, greeted, http, parsed, read_to_close, serve
 
@@ -262,6 +263,36 @@ def test_an_answer_that_nobody_takes_is_cut(served: Served) -> None:
 
     config = ServerConfig(connection=ConnectionConfig(send_timeout_s=0.2))
     serve(served, scenario, config, mounts={"/flood": flood})
+
+
+@pytest.mark.parametrize("path", ["/x", "/v1/tokens", f"/v1/hints:file?{QUERY}", "/slow"])
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_a_body_that_is_no_http_is_no_news(
+    served: Served, caplog: pytest.LogCaptureFixture, path: str, is_at_once: bool
+) -> None:
+    """Whoever sends one, without any key, must not fill the log, whether the answer has begun or not."""
+
+    async def slow(_: Message, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _count in range(4):
+            await asyncio.sleep(0.1)
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def scenario(server: HintServer) -> None:
+        host, port = server.http_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        for part in [head + b"zz\r\n"] if is_at_once else [head, b"zz\r\n"]:
+            writer.write(part)
+            await asyncio.sleep(0.1)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert answer.startswith(b"HTTP/1.1 400 " if is_at_once else b"HTTP/1.1 ")
+        await asyncio.sleep(0.2)
+        writer.close()
+
+    serve(served, scenario, mounts={"/slow": slow})
+    assert caplog.records == []
 
 
 def test_a_head_that_is_too_large_is_refused_in_one_piece_too(served: Served) -> None:
