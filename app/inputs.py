@@ -13,6 +13,10 @@ MICROPHONE = "mic"
 _SILENT_MICROPHONE = "is it muted, kept from programs by the system, or is another one wanted (--device)?"
 _SILENT_PIPE = "does the command before the pipe hear anything, and write 16-bit samples?"
 _SILENT_FILE = "was it recorded from a muted microphone, or is its sound in another track?"
+_SPEECHLESS_PIPE = (
+    "if somebody speaks, are the samples 16-bit little-endian, mono, and at {sample_rate} Hz (--sample-rate)?"
+)
+_SPEECHLESS_FILE = "if somebody speaks, is the sound too soft, or the speech in another track?"
 
 
 def open_source(
@@ -37,13 +41,13 @@ def open_source(
     Raises:
         AudioError: it cannot be streamed.
     """
-    from app.silence import SilenceNoticed
+    from app.silence import Cures, SilenceNoticed
     from streaming.sources import FileSource, RealTimeSource, SequenceSource, StdinSource
 
     if name == MICROPHONE:
         from streaming.microphone import MicrophoneSource
 
-        return SilenceNoticed(MicrophoneSource(device, notify), notify, _SILENT_MICROPHONE, is_live=True)
+        return SilenceNoticed(MicrophoneSource(device, notify), notify, Cures(_SILENT_MICROPHONE), is_live=True)
     source: Source
     pipe_to = f"termcue {command} -"
     if name == STDIN:
@@ -54,8 +58,9 @@ def open_source(
         source = SequenceSource([FileSource(recording.path) for recording in recordings()])
     else:
         source = FileSource(Path(name), notify=notify, pipe_to=pipe_to)
-    cure = _SILENT_PIPE if name == STDIN else _SILENT_FILE
-    noticed = SilenceNoticed(source, notify, cure, is_live=name == STDIN)
+    of_pipe = Cures(_SILENT_PIPE, _SPEECHLESS_PIPE.format(sample_rate=sample_rate))
+    cures = of_pipe if name == STDIN else Cures(_SILENT_FILE, _SPEECHLESS_FILE)
+    noticed = SilenceNoticed(source, notify, cures, is_live=name == STDIN)
     return RealTimeSource(noticed) if is_realtime else noticed
 
 
