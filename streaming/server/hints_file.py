@@ -32,6 +32,7 @@ _STATUS = {CloseCode.GLOSSARY: 404, CloseCode.CONFIG: 400}
 _WHOLE_BODY_S = 600.0
 # Silence packs so well that a small file may hold days.
 _LONGEST_S = 6 * 3600.0
+_FORM = "a form holds more than the recording: send the file alone as the body, as curl does with --data-binary @FILE"
 _TOO_LONG = "a recording may last 6 hours at most: cut it"
 
 
@@ -65,6 +66,8 @@ def _refused_unheard(request: Request, asked: Sequence[tuple[str, str]], site: "
     most, promised = site.config.max_file_bytes, request.headers.get("content-length", "")
     if promised.isdecimal() and int(promised) > most:
         return error_response(413, "file_too_big", _too_big(most))
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return error_response(400, "unusable_audio", _FORM)
     try:
         settings_of_query(urlencode(_meant(asked)), site.shared.served)
     except RefusedSession as refused:
@@ -108,7 +111,7 @@ class _Heard:
         shared = self._site.shared
         is_raw = any(name == "encoding" for name, _ in asked)
         try:
-            source = None if is_raw else await shared.on_thread(self._spooled.source)
+            source = await shared.on_thread(self._spooled.check_raw if is_raw else self._spooled.source)
         except AudioError as error:
             return self._refused(400, "unusable_audio", self._spooled.nameless(str(error)))
         if source is not None and source.duration_s > _LONGEST_S:

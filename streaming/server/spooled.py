@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
+from streaming.containers import container_of
 from streaming.errors import AudioError
 from streaming.sources import FileSource
 
@@ -90,6 +91,21 @@ class Spooled:
             if not is_there:
                 raise AudioError("the recording is gone")
             return FileSource(self._path)
+
+    def check_raw(self) -> None:
+        """Raises AudioError where it is gone, empty, or no raw samples but an audio file or text."""
+        with self._read() as is_there:
+            if not is_there:
+                raise AudioError("the recording is gone")
+            with self._path.open("rb") as raw:
+                head = raw.read(_RAW_CHUNK_BYTES)
+        if not head:
+            raise AudioError("the recording holds no audio (0 bytes): send its samples as the body")
+        if (container := container_of(head)) is not None:
+            raise AudioError(
+                f"the recording is {container}, not raw linear16: send an audio file without encoding, sample_rate and "
+                "channels in the address"
+            )
 
     def raw_chunks(self) -> Iterator[bytes]:
         """It as raw samples."""

@@ -98,6 +98,47 @@ def test_a_recording_that_cannot_be_taken_is_refused(
     serve(served, scenario, replace(ServerConfig(), max_file_bytes=200_000))
 
 
+def _written(form: str) -> bytes:
+    written = io.BytesIO()
+    soundfile.write(written, np.frombuffer(SPEECH, np.int16), 16_000, format=form)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "no audio (0 bytes)"),
+        *((_written(form), form) for form in ("WAV", "FLAC", "OGG", "MP3")),
+        (b"no audio at all", "text"),
+    ],
+)
+def test_what_is_no_raw_samples_is_not_heard_as_such(served: Served, body: bytes, said: str) -> None:
+    """A header is no sound, as `termcue listen -` says too."""
+
+    async def scenario(server: HintServer) -> None:
+        raw = f"{server.http_url}/v1/hints:file?{QUERY}&encoding=linear16&sample_rate=16000"
+        status, _, answer = await http("POST", raw, body)
+        error = parsed(answer)
+        assert (status, error["code"]) == (400, "unusable_audio")
+        assert said.lower() in error["message"].lower()
+        assert (await _health(server))["sessions"] == 0
+
+    serve(served, scenario)
+
+
+def test_a_form_is_told_to_be_no_recording(served: Served) -> None:
+    """`curl -F file=@talk.wav` wraps the file; that its bytes are no audio would send its user to the wrong place."""
+
+    async def scenario(server: HintServer) -> None:
+        for query in (QUERY, f"{QUERY}&encoding=linear16"):
+            kind = {"Content-Type": "Multipart/Form-Data; boundary=x"}
+            status, _, answer = await http("POST", f"{server.http_url}/v1/hints:file?{query}", _wav(), kind)
+            assert (status, parsed(answer)["code"]) == (400, "unusable_audio")
+            assert "--data-binary @FILE" in parsed(answer)["message"]
+
+    serve(served, scenario)
+
+
 @pytest.mark.parametrize(
     ("query", "length", "status"),
     [(QUERY, 300_000, b" 413 "), ("glossary=none", 9, b" 404 "), (f"{QUERY}&profile=none", 9, b" 400 ")],
