@@ -30,14 +30,19 @@ export class Notices {
 
 /**
  * What should be said of sound that has come, or not. Pure.
- * @param {{sinceSpeechS: number, loudest: number, isSpeaking: boolean}} heard seconds without speech, the highest level
- *   meanwhile
+ * @param {{sinceSpeechS: number, loudest: number, isSpeaking: boolean, isRecording: boolean}} heard seconds without speech,
+ *   the highest level meanwhile, and whether it is a recording
  */
-export function silenceNotice({ sinceSpeechS, loudest, isSpeaking }) {
+export function silenceNotice({ sinceSpeechS, loudest, isSpeaking, isRecording }) {
   if (isSpeaking || sinceSpeechS < 10) return null;
-  return loudest < 0.0005
-    ? "Nothing but silence has come for 10 seconds: is the microphone muted, or another one chosen?"
-    : "No speech for 10 seconds, though sound comes in. If somebody speaks, choose another device or move closer.";
+  const isSilent = loudest < 0.0005;
+  const came = isSilent ? "Nothing but silence has come for 10 seconds" : "No speech for 10 seconds, though sound comes in";
+  if (isRecording) {
+    const guess = isSilent ? "do its channels cancel each other" : "is it too soft";
+    return `${came}. If somebody speaks in this recording, ${guess}, or is the speech in another track?`;
+  }
+  return isSilent ? `${came}: is the microphone muted, or another one chosen?`
+    : `${came}. If somebody speaks, choose another device or move closer.`;
 }
 
 /** The notices as a part of the page. */

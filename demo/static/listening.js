@@ -93,7 +93,7 @@ export class Listening extends EventTarget {
     }
     if (this.state !== "open" || isStalled) return;
     const { speechS, loudest, isSpeaking } = this.#silence;
-    const said = silenceNotice({ sinceSpeechS: this.seconds - speechS, loudest, isSpeaking });
+    const said = silenceNotice({ sinceSpeechS: this.seconds - speechS, loudest, isSpeaking, isRecording: this.source.isRecording });
     if (said) this.banners.say("silence", "warning", said); else this.banners.clear("silence");
   }
 

@@ -1,8 +1,8 @@
 /**
  * Where sound comes from, each in the same way: s16le frames at one rate, with their level, until it stops or ends.
  *
- * A source is {sampleRate, isLive, seconds, run({onFrame, onEnded}), stop()}; `onFrame(Int16Array, level)`, level 0..1. A
- * device has `wake()` too, for when its frames stay away.
+ * A source is {sampleRate, isLive, isRecording, seconds, run({onFrame, onEnded}), stop()}; `onFrame(Int16Array, level)`,
+ * level 0..1. A device has `wake()` too, for when its frames stay away.
  */
 import { Capture, openDisplaySound, openMicrophone } from "../client.js";
 
@@ -23,7 +23,7 @@ export async function captured(kind, deviceId) {
     onEnded: (error) => heard.onEnded(error),
   });
   return {
-    sampleRate: capture.sampleRate, isLive: true, seconds: Infinity, label: media.getAudioTracks()[0].label,
+    sampleRate: capture.sampleRate, isLive: true, isRecording: false, seconds: Infinity, label: media.getAudioTracks()[0].label,
     run: (listener) => Object.assign(heard, listener),
     // A call on a phone, or its sleep, may have put the context to rest.
     wake: () => capture.context.resume().catch(() => {}),
@@ -51,7 +51,7 @@ export function recorded({ samples, sound }, { isFast = false, isAudible = false
   let timer = null, context = null;
   const frame = Math.round(FRAME_S * FILE_RATE);
   return {
-    sampleRate: FILE_RATE, isLive: !isFast, seconds: samples.length / FILE_RATE, label: "a recording",
+    sampleRate: FILE_RATE, isLive: !isFast, isRecording: true, seconds: samples.length / FILE_RATE, label: "a recording",
     run({ onFrame, onEnded }) {
       if (isAudible && !isFast) context = played(sound);
       const begunMs = performance.now();

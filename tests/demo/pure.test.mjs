@@ -178,6 +178,13 @@ test("silence is told apart from sound without speech, and neither is told while
   assert.match(silenceNotice({ sinceSpeechS: 11, loudest: 0.2, isSpeaking: false }), /No speech/);
 });
 
+test("of a recording no microphone is asked for", () => {
+  const heard = { sinceSpeechS: 11, isSpeaking: false, isRecording: true };
+  assert.match(silenceNotice({ ...heard, loudest: 0 }), /^Nothing but silence .* do its channels cancel each other, or /);
+  assert.match(silenceNotice({ ...heard, loudest: 0.2 }), /^No speech for 10 seconds, though sound comes in\. .* is it too soft, or /);
+  for (const loudest of [0, 0.2]) assert.doesNotMatch(silenceNotice({ ...heard, loudest }), /microphone|device|closer/);
+});
+
 test("notices stand once each, errors first", () => {
   const notices = new Notices();
   assert.ok(notices.say("a", "note", "one"));
