@@ -11,7 +11,7 @@ from index_builder.formats.formula_guard import is_own_header
 from index_builder.formats.languages import Languages
 from index_builder.formats.rows import GlossaryWarning, ParsedGlossary, Place, RejectedRow, reject
 from index_builder.formats.table import TITLE_LINES, Record, Table, parse_tables
-from index_builder.formats.table_warnings import unparted_warning
+from index_builder.formats.table_warnings import marks_warning, unparted_warning
 
 _DELIMITERS = "\t;,|"
 # Stands for "no delimiter": a control character that the file does not hold.
@@ -41,8 +41,9 @@ def parse_delimited(text: str, name: str, languages: Languages, columns: Columns
         elif any(map(str.strip, outcome)):
             records.append((line, outcome))
     parsed = parse_tables(name, [Table(name, records, may_be_guarded=True)], languages, columns)
-    if delimiter == _NO_DELIMITER and (unparted := unparted_warning(lines, name)) is not None:
-        skipped.append(unparted)
+    if delimiter == _NO_DELIMITER:
+        of_list = marks_warning(lines, name), unparted_warning(lines, name)
+        skipped += [warning for warning in of_list if warning is not None]
     reading = f"a table parted by {named}" if (named := _DELIMITER_NAMES.get(delimiter)) else "a list of terms"
     return ParsedGlossary(name, parsed.rows, (), (*rejected, *parsed.rejected), (*skipped, *parsed.warnings), reading)
 

@@ -13,6 +13,9 @@ _SINGLE = frozenset({"translation", "id", "note", "domain", "source_lang", "do_n
 # What people write between a term and its translation; a hyphen inside a term has no blank on both sides.
 _PARTED_BY_EYE = re.compile(r"\S(?:\s+(-|–|—|=|->|=>|→)|\s*(:))\s+\S")
 
+# Numbers and bullets of a list, and what programs take for a comment; "3 D printing" and "C# sharp" have none.
+_LIST_MARK = re.compile(r"\s*([-*•·–—#]|\d{1,4}[.)]|\(\d{1,4}\)|[a-z][.)])\s+\S")
+
 
 def title_warning(file: str, line: int, count: int) -> GlossaryWarning:
     """Lines of one cell each stand before the header."""
@@ -40,6 +43,19 @@ def unparted_warning(lines: Sequence[str], file: str) -> GlossaryWarning | None:
         f"this); where a translation follows it, write a tab or a semicolon instead"
     )
     return GlossaryWarning("", "unparted", message)
+
+
+def marks_warning(lines: Sequence[str], file: str) -> GlossaryWarning | None:
+    """Lines of a list begin with its marks, which would be listened for or shown as a part of the term."""
+    marks = [(number, found[1]) for number, line in enumerate(lines, 1) if (found := _LIST_MARK.match(line))]
+    if not marks:
+        return None
+    number, mark = marks[0]
+    message = (
+        f"{file}, line {number}: {mark!r} is read as a part of the term ({_rows(len(marks))} begin like this); where "
+        f"it is the mark of a list or of a comment, remove it"
+    )
+    return GlossaryWarning("", "list_mark", message)
 
 
 def header_warnings(names: Sequence[str], columns: Sequence[Column | None], file: str) -> Iterator[GlossaryWarning]:

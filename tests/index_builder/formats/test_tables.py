@@ -196,3 +196,26 @@ def test_lines_without_quotes_are_what_the_reader_makes_of_them(lines: list[str]
     """They go a shorter way."""
     slow = csv.reader([f"{line}\n" for line in lines], delimiter=delimiter, skipinitialspace=True, strict=True)
     assert [cells for _, cells in _records(lines, delimiter)] == [cells or [""] for cells in slow]
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "rows"),
+    [
+        ("1. photosynthesis\n2. central bank\n", "1.", "2 rows"),
+        ("central bank\n- photosynthesis\n", "-", "1 row"),
+        ("* leisure\n", "*", "1 row"),
+        ("# what I need\nleisure\n", "#", "1 row"),
+        ("(1) leisure\n(2) plague\n", "(1)", "2 rows"),
+    ],
+)
+def test_marks_of_a_list_are_told(text: str, mark: str, rows: str) -> None:
+    """They are read as a part of the term, which would then never be heard, or be shown with its bullet."""
+    [warning] = [each for each in _parse(text).warnings if each.kind == "list_mark"]
+    assert repr(mark) in warning.message
+    assert rows in warning.message
+
+
+@pytest.mark.parametrize("text", ["3D printing\nC# sharp\n", "leisure\n-ology\n", "term,de\n- a,b\n", "1.5 million\n"])
+def test_terms_that_only_look_like_marks_are_not(text: str) -> None:
+    """Nor are the cells of a table, where nobody writes bullets."""
+    assert not [each for each in _parse(text).warnings if each.kind == "list_mark"]
