@@ -4,6 +4,7 @@ A logistic model over a few numbers of one candidate gives the probability that 
 sets is a consequence, "at most N false hints per hour"; the table of the development streams turns it into a threshold.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from streaming.false_hint_budget import ThresholdCurve
 Profile = Literal["booth", "mt"]
 PROFILES: Mapping[str, float] = {"booth": 12.0, "mt": 300.0}
 """False hints per hour of each profile: a person reads `booth`, a translation model reads `mt`."""
+
+_LARGEST = 2**53
 
 FEATURES: tuple[str, ...] = (
     "characters",
@@ -77,14 +80,15 @@ class Calibration:
         numbers = {name: np.array(raw[name], np.float64) for name in ("mean", "scale", "weights")}
         if {array.shape for array in numbers.values()} != {(len(fitted),)} or not fitted:
             raise ValueError(f"calibration whose mean, scale or weights are not {len(fitted)} numbers")
-        if not np.isfinite(np.stack([*numbers.values()])).all() or not (numbers["scale"] > 0).all():
-            raise ValueError("calibration whose mean, scale or weights are no numbers, or whose scale is 0")
+        weighed = np.array([float(raw["bias"]), *np.concatenate([*numbers.values()])])
+        if not np.isfinite(weighed).all() or not (numbers["scale"] > 0).all():
+            raise ValueError("calibration whose mean, scale, weights or bias are no numbers, or whose scale is 0")
         calibration = cls(
             mean=_spread(numbers["mean"], fitted, 0.0),
             scale=_spread(numbers["scale"], fitted, 1.0),
             weights=_spread(numbers["weights"], fitted, 0.0),
             bias=float(raw["bias"]),
-            sizes=tuple(int(n) for n in raw["sizes"]),
+            sizes=_rising_sizes(raw["sizes"]),
             thresholds=np.array(raw["thresholds"], np.float64),
             false_per_hour=np.array(raw["false_per_hour"], np.float64),
             expected_per_hour=np.array(raw["expected_per_hour"], np.float64) if "expected_per_hour" in raw else None,
@@ -142,6 +146,15 @@ class Calibration:
         tables = [table for table in (self.false_per_hour, self.expected_per_hour) if table is not None]
         rows = [tuple(((1 - share) * table[low] + share * table[high]).tolist()) for table in tables]
         return ThresholdCurve(tuple(self.thresholds.tolist()), *rows)
+
+
+def _rising_sizes(raw: Sequence[Any]) -> tuple[int, ...]:
+    """Sizes of glossaries. Raises ValueError where they are no rising whole numbers from 1 on that a list can have."""
+    sizes = tuple(raw)
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= _LARGEST for n in sizes)
+    if not whole or any(b <= a for a, b in itertools.pairwise(sizes)):
+        raise ValueError(f"calibration sizes {str(raw)[:60]}")
+    return sizes
 
 
 def _spread(numbers: NDArray[np.float64], fitted: Sequence[str], missing: float) -> NDArray[np.float64]:
