@@ -56,7 +56,7 @@ def parse_tables(name: str, tables: Sequence[Table], languages: Languages, colum
     failure: GlossaryError | None = None
     for table, header in zip(tables, headers, strict=True):
         if some_header and header.index is None:
-            reason = "its sheet has no header while others have one; name its columns too"
+            reason = "its sheet has no header while others have one; write one into its first row, or remove the sheet"
             rejected += _reject_all(table, 0, reason)
             continue
         try:

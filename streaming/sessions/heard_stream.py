@@ -129,7 +129,8 @@ class HeardStream:
         if has_changed:
             self._pipeline.pace(pace)
             code = "degraded_hop" if pace > before else "restored_hop"
-            told.append(self.replies.warning(code, f"{lag_s:.1f} s behind: {pace.words}"))
+            caught_up = ", which is more than before" if code == "restored_hop" and pace.state != "ok" else ""
+            told.append(self.replies.warning(code, f"{lag_s:.1f} s behind: {pace.words}{caught_up}"))
         lag = self.replies.lag(lag_s, received_s, queued_s, self._pipeline.dropped_windows, pace.state)
         return [*told, lag]
 

@@ -57,6 +57,8 @@ def test_a_session_that_falls_behind_gives_up_windows_never_time(served: Served)
     codes = [message.code for message in told if isinstance(message, Warning)]
     assert states == ["degraded", "degraded", "skipping", "degraded", "degraded", "ok"]
     assert codes == ["degraded_hop"] * 3 + ["restored_hop"] * 3
+    words = [message.message for message in told if isinstance(message, Warning)]
+    assert ["more than before" in text for text in words] == [False] * 3 + [True, True, False]
     assert live.session.received_s == 20.0
     lags = [message for message in told if isinstance(message, Lag)]
     assert all(abs(message.audio_received_s - message.audio_processed_s) < 0.11 for message in lags)
