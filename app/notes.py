@@ -1,5 +1,7 @@
 """Sentences to the user beside the results."""
 
+from contextlib import suppress
+
 import click
 
 
@@ -9,5 +11,6 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def note(sentence: str) -> None:
-    """Say one sentence on standard error."""
-    click.echo(f"termcue: {sentence}", err=True)
+    """Say one sentence on standard error; where that cannot be written, the work goes on all the same."""
+    with suppress(OSError):
+        click.echo(f"termcue: {sentence}", err=True)

@@ -10,7 +10,7 @@ MAX_TERM = 200
 # Characters that turn the direction of the text after them: they could show one entry as another.
 # U+FFFE and U+FFFF are no characters, and no XML may hold them.
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
-_ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
+_ZERO_WIDTH = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
 def clean(text: str) -> str:

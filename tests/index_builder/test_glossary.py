@@ -221,7 +221,8 @@ def test_clean(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "right"), [("ＳＧＤ", "sgd"), ("Straße", "STRASSE"), ("a\u200bb", "ab"), ("x  y", "X Y")]
+    ("left", "right"),
+    [("ＳＧＤ", "sgd"), ("Straße", "STRASSE"), ("a\u200bb", "ab"), ("con\u00adsider", "consider"), ("x  y", "X Y")],
 )
 def test_fold(left: str, right: str) -> None:
     """Case, width and invisible characters do not make another term."""
