@@ -22,7 +22,7 @@ from index_builder.report import IndexReport
 from index_builder.vector_cache import form_cache
 from streaming.encoder import OnnxTextEncoder
 from streaming.encoding.providers import Provider
-from streaming.errors import GlossaryError, IndexFolderError
+from streaming.errors import GlossaryError, IndexFolderError, SettingError
 from streaming.grapheme import OnnxPronouncer
 from streaming.index.background import background_scores
 from streaming.index.layered_index import LayeredIndex
@@ -92,11 +92,13 @@ def open_layers(
 
     Raises:
         GlossaryError, IndexFolderError: as `open_glossary`.
-        SettingError: two have the same id.
+        SettingError: two have the same id, or one has no name.
     """
     if name is None or SEPARATOR not in name or Path(name).exists():
         return (open_glossary(name, folder, places, provider),)
     names = [each.strip() for each in name.split(SEPARATOR)]
+    if not all(names):
+        raise SettingError(f"in the glossaries {name!r} one has no name; remove the comma that is too much.")
     return tuple(by_id(open_glossary(each, folder, places, provider) for each in names).values())
 
 

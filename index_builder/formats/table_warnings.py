@@ -14,7 +14,7 @@ _SINGLE = frozenset({"translation", "id", "note", "domain", "source_lang", "do_n
 _PARTED_BY_EYE = re.compile(r"\S(?:\s+(-|–|—|=|->|=>|→)|\s*(:))\s+\S")
 
 # Numbers and bullets of a list, and what programs take for a comment; "3 D printing" and "C# sharp" have none.
-_LIST_MARK = re.compile(r"\s*([-*•·–—#]|\d{1,4}[.)]|\(\d{1,4}\)|[a-z][.)])\s+\S")
+_LIST_MARK = re.compile(r"\s*([-*•·–—#+]|\d{1,4}[.)]{1,2}|\(\d{1,4}\)|[a-z]\))\s+\S")
 
 
 def title_warning(file: str, line: int, count: int) -> GlossaryWarning:
@@ -52,7 +52,7 @@ def marks_warning(lines: Sequence[str], file: str) -> GlossaryWarning | None:
         return None
     number, mark = marks[0]
     message = (
-        f"{file}, line {number}: {mark!r} is read as a part of the term ({_rows(len(marks))} begin like this); where "
+        f"{file}, line {number}: {mark!r} is read as a part of the term ({_rows(len(marks))} like this); where "
         f"it is the mark of a list or of a comment, remove it"
     )
     return GlossaryWarning("", "list_mark", message)

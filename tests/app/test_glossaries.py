@@ -108,6 +108,9 @@ def test_layers_are_opened_in_their_order(tmp_path: Path, folder: ModelFolder) -
         open_layers("mine,mine", folder, places)
     with pytest.raises(GlossaryError, match="'other' is neither"):
         open_layers("mine,other", folder, places)
+    for name in ("mine,", ",mine", "mine, ,other"):
+        with pytest.raises(SettingError, match="one has no name; remove the comma"):
+            open_layers(name, folder, places)
 
 
 def test_layer_without_the_translations_shown_is_told(

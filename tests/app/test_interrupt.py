@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.__main__ import is_server
 from app.interrupt import UntilInterrupt
 from streaming.audio import AudioFormat
 from streaming.testing import ListSource
@@ -92,6 +93,23 @@ def test_a_hangup_while_the_command_line_is_loaded_ends_no_server(tmp_path: Path
         env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
     )
     assert finished.returncode == code
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("serve --glossary talks", True),
+        ("--config t.toml --log-level debug demo", True),
+        ("--config=t.toml serve", True),
+        ("listen - --glossary demo", False),
+        ("--config serve listen demo", False),
+        ("--help", False),
+        ("", False),
+    ],
+)
+def test_only_what_serves_is_a_server(line: str, expected: bool) -> None:
+    """A glossary may be called as a command is."""
+    assert is_server(line.split()) == expected
 
 
 def test_the_command_is_there_as_a_module_too() -> None:

@@ -206,6 +206,8 @@ def test_lines_without_quotes_are_what_the_reader_makes_of_them(lines: list[str]
         ("* leisure\n", "*", "1 row"),
         ("# what I need\nleisure\n", "#", "1 row"),
         ("(1) leisure\n(2) plague\n", "(1)", "2 rows"),
+        ("1.) leisure\n", "1.)", "1 row"),
+        ("a) leisure\n+ plague\n", "a)", "2 rows"),
     ],
 )
 def test_marks_of_a_list_are_told(text: str, mark: str, rows: str) -> None:
@@ -215,7 +217,17 @@ def test_marks_of_a_list_are_told(text: str, mark: str, rows: str) -> None:
     assert rows in warning.message
 
 
-@pytest.mark.parametrize("text", ["3D printing\nC# sharp\n", "leisure\n-ology\n", "term,de\n- a,b\n", "1.5 million\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3D printing\nC# sharp\n",
+        "e. coli\nc. elegans\n",
+        "a. m. meeting\n",
+        "leisure\n-ology\n",
+        "term,de\n- a,b\n",
+        "1.5 million\n",
+    ],
+)
 def test_terms_that_only_look_like_marks_are_not(text: str) -> None:
     """Nor are the cells of a table, where nobody writes bullets."""
     assert not [each for each in _parse(text).warnings if each.kind == "list_mark"]
