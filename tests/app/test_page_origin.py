@@ -29,7 +29,8 @@ def test_what_browsers_send_is_taken(origin: str) -> None:
         ("https://example.org/page?x=1#y", "https://example.org"),
         ("https://example.org:443", "https://example.org"),
         ("HTTPS://Example.org", "https://example.org"),
-        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("LOCALHOST:3000", "http://localhost:3000"),
+        ("http://[0:0:0:0:0:0:0:1]:80", "http://[::1]"),
     ],
 )
 def test_another_form_is_refused_with_the_one_that_is_meant(given: str, meant: str) -> None:
@@ -37,6 +38,13 @@ def test_another_form_is_refused_with_the_one_that_is_meant(given: str, meant: s
     with pytest.raises(click.BadParameter) as refused:
         PageOrigin().convert(given, None, None)
     assert refused.value.message == f"{given!r} is not what browsers call the origin of a page; give {meant}."
+
+
+@pytest.mark.parametrize("given", ["https://bücher.example", "https://faß.de"])
+def test_a_host_beyond_ascii_is_asked_for_as_browsers_send_it(given: str) -> None:
+    """Somebody else may own "fass.de"."""
+    with pytest.raises(click.BadParameter, match="browsers send hosts in ASCII; give the form that begins with xn--"):
+        PageOrigin().convert(given, None, None)
 
 
 @pytest.mark.parametrize("given", ["", "*", "https://*.example.org", "https://", "https://[::1", "a b", "x" * 70, 5])
