@@ -14,7 +14,7 @@ _SINGLE = frozenset({"translation", "id", "note", "domain", "source_lang", "do_n
 _PARTED_BY_EYE = re.compile(r"\S(?:\s+(-|–|—|=|->|=>|→)|\s*(:))\s+\S")
 
 # Numbers and bullets of a list, and what programs take for a comment; "3 D printing" and "C# sharp" have none.
-_LIST_MARK = re.compile(r"\s*([-*•·–—#+]|\d{1,4}[.)]{1,2}|\(\d{1,4}\)|[a-z]\))\s+\S")
+_LIST_MARK = re.compile(r"^\s*([-*•·–—#+]|\d{1,4}[.)]{1,2}|\(\d{1,4}\)|[a-z]\))\s+\S")
 
 
 def title_warning(file: str, line: int, count: int) -> GlossaryWarning:
@@ -33,29 +33,28 @@ def no_heading_warning(file: str, line: int, first: str) -> GlossaryWarning:
 
 def unparted_warning(lines: Sequence[str], file: str) -> GlossaryWarning | None:
     """Lines of a list look like a term and its translation, which nothing that parts cells stands between."""
-    signs = [(number, _PARTED_BY_EYE.search(line)) for number, line in enumerate(lines, 1)]
-    looks = [(number, sign[1] or sign[2]) for number, sign in signs if sign]
-    if not looks:
-        return None
-    number, sign = looks[0]
-    message = (
-        f"{file}, line {number}: each line is read as one term, with the {sign!r} in it ({_rows(len(looks))} like "
-        f"this); where a translation follows it, write a tab or a semicolon instead"
-    )
-    return GlossaryWarning("", "unparted", message)
+    advice = "each line is read as one term, with the {} in it ({} like this); where a translation follows it, write a "
+    return _lines_warning(_PARTED_BY_EYE, lines, file, "unparted", f"{advice}tab or a semicolon instead")
 
 
 def marks_warning(lines: Sequence[str], file: str) -> GlossaryWarning | None:
     """Lines of a list begin with its marks, which would be listened for or shown as a part of the term."""
-    marks = [(number, found[1]) for number, line in enumerate(lines, 1) if (found := _LIST_MARK.match(line))]
-    if not marks:
-        return None
-    number, mark = marks[0]
-    message = (
-        f"{file}, line {number}: {mark!r} is read as a part of the term ({_rows(len(marks))} like this); where "
-        f"it is the mark of a list or of a comment, remove it"
+    advice = (
+        "{} is read as a part of the term ({} like this); where it is the mark of a list or of a comment, remove it"
     )
-    return GlossaryWarning("", "list_mark", message)
+    return _lines_warning(_LIST_MARK, lines, file, "list_mark", advice)
+
+
+def _lines_warning(
+    sign: re.Pattern[str], lines: Sequence[str], file: str, kind: str, advice: str
+) -> GlossaryWarning | None:
+    """Of the first line in which a sign is found (its last group that matched), and how many are like it."""
+    looks = [(number, found) for number, line in enumerate(lines, 1) if (found := sign.search(line))]
+    if not looks:
+        return None
+    number, found = looks[0]
+    told = advice.format(repr(found[found.lastindex or 0]), _rows(len(looks)))
+    return GlossaryWarning("", kind, f"{file}, line {number}: {told}")
 
 
 def header_warnings(names: Sequence[str], columns: Sequence[Column | None], file: str) -> Iterator[GlossaryWarning]:
